@@ -126,4 +126,4 @@ def _is_constant(x: Number, number: float) -> bool:
 
 
 if native.engine is not None:
-    Subgraph = native.engine.Subgraph  # type: ignore[misc,assignment]
+    Subgraph = native.engine.Subgraph  # type: ignore[misc]

@@ -24,29 +24,11 @@ from typing import Any
 
 from ..common.numbers import Number, is_real_scalar
 from ..engine import Value, ops, tracing
-from ..engine.copying import differentiating, variables
+from ..engine.copying import differentiating, is_differentiating, variables
 from ..engine.grad_mode import enable_grad, is_recording
-from ..engine.operation import Operation
 from .gradients import as_value
 from .subgraph import Subgraph
 from .trees import Structure, flatten, joined
-
-
-def _first(x: float, _: float) -> float:
-    return x
-
-
-def _one(z: Number, *_: Number) -> float:
-    return 1.0
-
-
-def _nothing(z: Number, *_: Number) -> None:
-    return None
-
-
-#: The first operand, in a function that reached the second one. The number need not depend on the second operand: the
-#: derivative of `w + x**2` is `2 x`. The operand shows a transform around this one that its results have to be Values.
-_ANCHORED = Operation("anchored", "=", 2, _first, (_one, _nothing), None, (), total=True)
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
@@ -76,11 +58,11 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     >>> grad(lambda p: p["w"] * 3 + p["b"])({"w": 1.0, "b": 2.0})
     {'w': 3.0, 'b': 1.0}
     """
-    both = value_and_grad(f, argnums)
 
     @functools.wraps(f)
     def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
-        return both(*args, **kwargs)[1]
+        call = _RecordedCall(f, args, kwargs, argnums, scalar=True)
+        return call.arguments.rebuild(call.gradient_of(0))
 
     return gradient_of_f
 
@@ -158,8 +140,7 @@ def jvp(
     args = primals if isinstance(primals, tuple) else (primals,)
     call = _RecordedCall(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
     directions = call.directions(tangents)
-    with enable_grad():
-        slopes = call.graph.push_forward(directions, call.as_numbers)
+    slopes = call.graph.push_forward(directions, call.as_numbers)
     return call.structure.rebuild(call.results(call.outputs)), call.structure.rebuild(call.results(slopes))
 
 
@@ -230,8 +211,8 @@ class _RecordedCall:
         varying = self.arguments.rebuild(inputs)
         for position, argument in zip(positions, (varying,) if single else varying):
             recorded[position] = argument
-        with differentiating(inputs), enable_grad():
-            result = _one_number(f(*recorded, **kwargs), name, scalar)
+        with differentiating(inputs):
+            result = _one_number(_recorded(f, recorded, kwargs), name, scalar)
             numbers, self.structure = flatten(result, f"the result of {name}")
         self.outputs = [as_value(x) for x in numbers]
         del numbers, result  # their references to the outputs would count as references from outside
@@ -239,10 +220,10 @@ class _RecordedCall:
         self.graph = Subgraph(self.outputs, inputs, True)
         self.connected = is_recording() and (given_values or self.graph.outside is not None)
         self.anchor: Value | None = None
-        outer = list(variables())
-        if self.connected and outer and tracing.current() is None:
+        if self.connected and is_differentiating() and tracing.current() is None:
+            outer = list(variables())
             found = Subgraph(self.outputs, inputs + outer, True).outside
-            self.anchor = _outside_of_all(inputs, outer) if found is None else found
+            self.anchor = _reaching(inputs, outer) if found is None else found
 
     @property
     def as_numbers(self) -> bool:
@@ -260,11 +241,14 @@ class _RecordedCall:
         """
         if tracing.current() is not None:
             return list(numbers)
+        if not self.connected:
+            return [x.data if isinstance(x, Value) else float(x) for x in numbers]
         if self.anchor is not None:
-            return [_ANCHORED(x, self.anchor) for x in numbers]
-        if self.connected:  # new nodes, so that an assignment to a result's .data changes none of the user's
-            return [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
-        return [x.data if isinstance(x, Value) else float(x) for x in numbers]
+            # The number of the first branch, in a node that reaches the anchor too. The result need not depend on the
+            # anchor (the derivative of w + x**2 is 2 x), but a transform around has to see that it is to be a Value.
+            return [ops.WHERE(1.0, x, self.anchor) for x in numbers]
+        # New nodes, so that an assignment to a result's .data changes none of the user's.
+        return [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
 
     def directions(self, tangents: Any) -> list[Number]:
         """Return the tangent of every input; raise an error that says which tangents do not fit."""
@@ -281,15 +265,23 @@ class _RecordedCall:
         return numbers
 
 
-def _outside_of_all(inputs: Sequence[Value], outer: Sequence[Value]) -> Value | None:
-    """Return a node that depends on every Value that the inputs copy; a Value from outside itself, if one is a leaf.
+def _recorded(f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Call a function with recording switched on; where it is on already, switching would cost 1 us."""
+    if is_recording():
+        return f(*args, **kwargs)
+    with enable_grad():
+        return f(*args, **kwargs)
 
-    Its history is not searched: that takes time for each step of a loop of derivatives.
+
+def _reaching(inputs: Sequence[Value], outer: Sequence[Value]) -> Value | None:
+    """Return a node that reaches every Value that the inputs copy; or one of these, if it is a leaf from outside.
+
+    Their history is not searched: in a loop of derivatives that would take longer for each one.
     """
-    given = [x._operands[0] for x in inputs if not x.is_leaf]
+    given = [x for copy in inputs for x in copy._operands if isinstance(x, Value)]
     variables = set(outer)
     leaf = next((x for x in given if x.is_leaf and x not in variables), None)
-    return leaf if leaf is not None or not given else ops.SUM(*given)
+    return leaf if leaf is not None or not given else as_value(ops.SUM(*given))
 
 
 def _one_number(result: Any, name: str, wanted: bool) -> Any:
@@ -312,6 +304,8 @@ def positions_of(
         TypeError, ValueError: if it is neither, or there is no such argument, or a position occurs twice and positions
             have to be distinct.
     """
+    if type(argnums) is int and 0 <= argnums < count:  # 0.1 us instead of 1
+        return (argnums,), True
     single = not isinstance(argnums, (tuple, list))
     try:
         given = tuple(map(operator.index, (argnums,) if single else argnums))  # type: ignore[arg-type]

@@ -86,6 +86,7 @@ class Structure:
 
 #: The structure of a number alone.
 _SINGLE = Structure((None,), ("",), None)
+_SINGLE_ARGUMENT = Structure((None,), ("[0]",), None)
 
 
 def opened(tree: Any) -> tuple[Sequence[Any], Iterable[Any], Callable[[list[Any]], Any]] | None:
@@ -251,6 +252,8 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
 
 def joined(structures: Sequence[Structure], single: bool = False) -> Structure:
     """Return the structure of a tuple of structures; if `single`, the only one, with paths as if in a tuple."""
+    if single and structures[0] is _SINGLE:  # 0.1 us instead of 1.5
+        return _SINGLE_ARGUMENT
     return Structure(
         tuple(shape for part in structures for shape in part.shapes),
         tuple(f"[{i}]{path}" for i, part in enumerate(structures) for path in part.paths),

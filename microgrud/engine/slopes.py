@@ -28,8 +28,8 @@ def slopes_of(node: Node, wanted: Sequence[int], as_numbers: bool) -> list[Numbe
         )
     if isinstance(operation, str):
         raise by_hand.without_rule(node)
-    if not as_numbers:
-        return operation.local_derivatives(node, parents, wanted)
-    operands = [x if isinstance(x, float) else x._data for x in parents]
-    slopes = operation.local_derivatives(node._data, operands, wanted)
-    return [slope if slope is None else float(slope) for slope in slopes]
+    out: Number = node
+    if as_numbers:
+        out, parents = node._data, tuple([x if isinstance(x, float) else x._data for x in parents])
+    slopes: list[Number] = operation.local_derivatives(out, parents, wanted)
+    return [None if x is None else float(x) for x in slopes] if as_numbers else slopes

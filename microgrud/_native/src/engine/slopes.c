@@ -151,7 +151,7 @@ static Term simple_slope(Rule *rule, Op op, Term z, Term x, Term y, bool by_x)
     }
 }
 
-/* Write slopes that are numbers: those of operations with kinks, and all of SUM and MEAN. */
+/* Write slopes that are numbers: those of operations that choose an operand, and all of SUM and MEAN. */
 static bool constant_slopes(bool traced, const Node *node, size_t count, Term *slopes)
 {
     Op op = (Op)node->op;
@@ -161,16 +161,16 @@ static bool constant_slopes(bool traced, const Node *node, size_t count, Term *s
         }
         return true;
     }
-    bool has_kink = op == OP_ABS || op == OP_RELU || op == OP_MAXIMUM || op == OP_MINIMUM;
-    if (traced || !has_kink) {
+    bool chooses = op == OP_ABS || op == OP_RELU || op == OP_MAXIMUM || op == OP_MINIMUM || op == OP_WHERE;
+    if (traced || !chooses) {
         return false;
     }
-    double data[2] = {0.0, 0.0}, found[3] = {0.0, 0.0, 0.0};
+    double data[3] = {0.0, 0.0, 0.0}, found[3] = {0.0, 0.0, 0.0};
     for (size_t k = 0; k < count; k++) {
         Node *operand = operand_of(node, k, &data[k]);
         data[k] = operand != NULL ? operand->data : data[k];
     }
-    slopes_of(op, node->data, data[0], data[1], 0.0, 3, found);
+    slopes_of(op, node->data, data[0], data[1], data[2], 7, found);
     for (size_t k = 0; k < count; k++) {
         slopes[k] = plain(found[k]);
     }
