@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from microgrud import Value, gradient
+from microgrud import Value, grad, gradient
 from microgrud.autodiff.gradients import pushforward
 from microgrud.engine import topological_order
 from microgrud.engine.anomaly import path_to_leaf
@@ -49,6 +49,19 @@ def test_it_is_differentiated_into_a_graph_in_both_modes(chain: tuple[Value, Val
     x, node = chain
     assert gradient(node, x).data == 1.0
     assert pushforward([node], {x: 2.0}) == [2.0]
+
+
+def test_derivatives_in_a_derivative_take_time_linear_in_their_number() -> None:
+    def descend(rate: Value) -> Value:
+        x: Value | float = 0.3
+        for _ in range(STEPS):  # a search of the whole history at each step would take hours
+            x = x - rate * grad(lambda t: t * t * t)(x)
+        return x
+
+    x, slope = 0.3, 0.0  # the step x - rate * 3 x**2, and its derivative by hand
+    for _ in range(STEPS):
+        x, slope = x - 0.01 * (3.0 * (x * x)), slope - 3.0 * x * x - 0.01 * 6.0 * x * slope
+    assert grad(descend)(0.01) == pytest.approx(slope, rel=1e-9)
 
 
 def test_it_is_printed(chain: tuple[Value, Value]) -> None:

@@ -231,7 +231,8 @@ static inline void radial_slopes(const double *xs, size_t length, double *slopes
     }
     for (size_t i = 0; i < r.count; i++) {
         const double e = r.exponents[i];
-        double sum = -0.0; /* -0.0 + x is x, for x = -0.0 too */
+        const bool has_terms = e != r.n || (e != 0.0 && r.count > 1);
+        double sum = has_terms ? -0.0 : 0.0; /* -0.0 + x is x, for x = -0.0 too */
         if (e != r.n) {
             sum += (e - r.n) * radial_number(&r, r.n + 2.0, i, 1.0, r.count);
         }
