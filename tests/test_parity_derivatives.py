@@ -166,7 +166,7 @@ def test_passes_in_c_check_their_arguments() -> None:
     assert (made.pull_back(0, True), made.push_forward([3.0], True)) == ([4.0], [12.0])
 
 
-def test_memory_that_cannot_be_allocated_leaves_no_mark_on_a_graph() -> None:
+def test_no_memory_leaves_no_mark_on_a_graph() -> None:
     testcapi = pytest.importorskip("_testcapi")
     x = C.Value(0.5)
     xs = [C.Value(float(k)) for k in range(70)]
