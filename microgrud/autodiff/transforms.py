@@ -11,6 +11,10 @@ one), all results are Values connected with that Value: a loss made of derivativ
 parameters. Inside `with no_grad():` results are always floats. (A Value in a reference cycle counts as one from outside
 until the cycle is collected.)
 
+A call of a transform takes time linear in the operations of its function, however they nest: the search for Values from
+outside ends at the arguments, but not at other Values with a long history that the function closes over. In a loop that
+is itself differentiated, pass such Values as arguments.
+
 Only its own thread or asynchronous task knows of a transform in progress: do not use a copy of its variable, or a
 compiled function that closes over it, in another one.
 """
