@@ -93,6 +93,25 @@ def test_nested_derivatives_have_the_same_bits() -> None:
         same(lambda mg, depth=depth: mg.compile(mg.grad(mg.grad(nested(mg, depth))))(0.7))
 
 
+def test_a_derivative_of_what_it_closes_over_has_the_same_bits() -> None:
+    def descend(mg: ModuleType, x: Any, w: Any) -> Any:
+        for _ in range(200):  # so many nodes that a walk in C ends at the pages of older ones
+            x = x - 0.01 * mg.grad(lambda t, x=x: mg.sin(t * x) * w)(0.5)
+        return x
+
+    same(lambda mg: mg.value_and_grad(lambda x, w: descend(mg, x, w), (0, 1))(0.3, 0.7))
+    same(lambda mg: mg.grad(lambda x: descend(mg, x, mg.Value(0.7)))(0.3))
+    assert same(lambda mg: (lambda w: mg.grad(lambda x: descend(mg, x, w))(0.3))(mg.Value(0.7)))[0] == "Value"
+
+
+def given_operands(mg: ModuleType, x: Any) -> Any:
+    """A node that is older than the transform, and is given the variable as an operand inside of it."""
+    OLD[mg]._operands = (x, 3.0)
+    return OLD[mg] * x
+
+
+OLD = {mg: mg.Value(2.0) * 3.0 for mg in BOTH}
+
 #: Functions with nodes that no kernel has rules for.
 ODD: dict[str, Callable[[ModuleType, Any], Any]] = {
     "custom_op": lambda mg, x: mg.custom_op("cube", lambda x: x**3, lambda z, x: 3.0 * x * x)(x) * x,
@@ -106,6 +125,7 @@ ODD: dict[str, Callable[[ModuleType, Any], Any]] = {
     "detached": lambda mg, x: x.detach() * x,
     "infinite slope": lambda mg, x: mg.sqrt(x - x) + x,
     "infinite slope that does not matter": lambda mg, x: mg.where(x > 0.0, x, mg.sqrt(x - x)),
+    "given operands": given_operands,
     "overflow": lambda mg, x: mg.exp(x * 1e3) * 1e300,
     "the argument itself": lambda mg, x: x,
     "a constant": lambda mg, x: mg.Value(3.0),

@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from microgrud import Value, grad, gradient
+from microgrud import Value, backend, grad, gradient
 from microgrud.autodiff.gradients import pushforward
 from microgrud.engine import topological_order
 from microgrud.engine.anomaly import path_to_leaf
@@ -62,6 +62,16 @@ def test_derivatives_in_a_derivative_take_time_linear_in_their_number() -> None:
     for _ in range(STEPS):
         x, slope = x - 0.01 * (3.0 * (x * x)), slope - 3.0 * x * x - 0.01 * 6.0 * x * slope
     assert grad(descend)(0.01) == pytest.approx(slope, rel=1e-9)
+
+
+@pytest.mark.skipif(backend == "python", reason="the Python engine searches what a function closes over")
+def test_so_do_derivatives_of_functions_that_close_over_a_long_history() -> None:
+    def descend(x: Value) -> Value:
+        for _ in range(STEPS):
+            x = x - 0.001 * grad(lambda t, x=x: t * t * x)(0.5)
+        return x
+
+    assert grad(descend)(0.3) == pytest.approx((1.0 - 0.001) ** STEPS, rel=1e-9)
 
 
 def test_it_is_printed(chain: tuple[Value, Value]) -> None:

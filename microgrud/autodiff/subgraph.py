@@ -5,7 +5,7 @@ mode). Both yield floats, or nodes that can be differentiated again. In reverse 
 derivative of the output with respect to it; in forward mode its *tangent* is its derivative in the given direction. A
 *slope* is a local derivative.
 
-The twin of this class in C takes its place in the last line.
+Twins in C take the place of the class and the function in the last lines.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Subgraph:
         inputs: nodes.
         ends_at_inputs: True if no input depends on another one. Then the walk ends there: it takes time linear in the
             operands between outputs and inputs, however long the history of the inputs is.
+        generation: a number from `next_generation()`, called before the inputs were made: nodes that are older than
+            that depend on none of them. The walk in C ends there, too.
 
     Attributes:
         outside: a Value that outputs depend on, not through the inputs, and that more than their graph refers to; None
@@ -40,7 +42,7 @@ class Subgraph:
 
     outside: Value | None
 
-    def __init__(self, outputs: list[Value], inputs: list[Value], ends_at_inputs: bool) -> None:
+    def __init__(self, outputs: list[Value], inputs: list[Value], ends_at_inputs: bool, generation: int = 0) -> None:
         ends = {id(x) for x in inputs} if ends_at_inputs else set()
         order = topological_order(Value(0.0, outputs), ends)[:-1]
         self._outputs, self._inputs, self._depending = outputs, inputs, set(inputs)
@@ -125,5 +127,11 @@ def _is_constant(x: Number, number: float) -> bool:
     return not isinstance(x, Value) and float(x) == number
 
 
+def next_generation() -> int:
+    """Begin a generation of nodes, none of which an older node depends on, and return its number."""
+    return 0
+
+
 if native.engine is not None:
+    next_generation = native.engine.next_generation
     Subgraph = native.engine.Subgraph  # type: ignore[misc]

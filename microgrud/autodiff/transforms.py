@@ -11,9 +11,9 @@ one), all results are Values connected with that Value: a loss made of derivativ
 parameters. Inside `with no_grad():` results are always floats. (A Value in a reference cycle counts as one from outside
 until the cycle is collected.)
 
-A call of a transform takes time linear in the operations of its function, however they nest: the search for Values from
-outside ends at the arguments, but not at other Values with a long history that the function closes over. In a loop that
-is itself differentiated, pass such Values as arguments.
+A call of a transform takes time linear in the operations of its function, however they nest: it does not search the
+history of the arguments, nor, with the C engine, what the function closes over. With the Python engine, pass Values
+with a long history as arguments in a loop that is itself differentiated.
 
 Only its own thread or asynchronous task knows of a transform in progress: do not use a copy of its variable, or a
 compiled function that closes over it, in another one.
@@ -28,10 +28,10 @@ from typing import Any
 
 from ..common.numbers import Number, is_real_scalar
 from ..engine import Value, ops, tracing
-from ..engine.copying import differentiating, is_differentiating, variables
+from ..engine.copying import differentiating, is_differentiating
 from ..engine.grad_mode import enable_grad, is_recording
 from .gradients import as_value
-from .subgraph import Subgraph
+from .subgraph import Subgraph, next_generation
 from .trees import Structure, flatten, joined
 
 
@@ -194,7 +194,7 @@ class _RecordedCall:
         structure: the structure of the result.
         graph: the graph between inputs and outputs.
         connected: True if results are Values, since the function reached Values from outside.
-        anchor: such a Value that is not a variable of a transform in progress; None if there is none.
+        is_nested: True if besides a transform around this one is in progress.
     """
 
     def __init__(
@@ -206,6 +206,7 @@ class _RecordedCall:
         scalar: bool = False,
     ) -> None:
         name = getattr(f, "__name__", type(f).__name__)
+        generation = next_generation()
         positions, single = positions_of(argnums, len(args), name)
         parts = [flatten(args[p], f"argument {p} of {name}") for p in positions]
         self.inputs = inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for own, _ in parts for x in own]
@@ -221,13 +222,9 @@ class _RecordedCall:
         self.outputs = [as_value(x) for x in numbers]
         del numbers, result  # their references to the outputs would count as references from outside
         given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is not a leaf
-        self.graph = Subgraph(self.outputs, inputs, True)
+        self.graph = Subgraph(self.outputs, inputs, True, generation)
         self.connected = is_recording() and (given_values or self.graph.outside is not None)
-        self.anchor: Value | None = None
-        if self.connected and is_differentiating() and tracing.current() is None:
-            outer = list(variables())
-            found = Subgraph(self.outputs, inputs + outer, True).outside
-            self.anchor = _reaching(inputs, outer) if found is None else found
+        self.is_nested = self.connected and is_differentiating() and tracing.current() is None
 
     @property
     def as_numbers(self) -> bool:
@@ -247,10 +244,12 @@ class _RecordedCall:
             return list(numbers)
         if not self.connected:
             return [x.data if isinstance(x, Value) else float(x) for x in numbers]
-        if self.anchor is not None:
-            # The number of the first branch, in a node that reaches the anchor too. The result need not depend on the
-            # anchor (the derivative of w + x**2 is 2 x), but a transform around has to see that it is to be a Value.
-            return [ops.WHERE(1.0, x, self.anchor) for x in numbers]
+        if self.is_nested:
+            # The number of the first branch, in a node that reaches all that the function has reached. The result need
+            # not depend on it (the derivative of w + x**2 is 2 x), but where the function has reached a Value from
+            # outside of the transform around this one, too, that one has to see that its results are to be Values.
+            reached = self.outputs[0] if len(self.outputs) == 1 else ops.SUM(*self.outputs)
+            return [ops.WHERE(1.0, x, reached) for x in numbers]
         # New nodes, so that an assignment to a result's .data changes none of the user's.
         return [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
 
@@ -275,17 +274,6 @@ def _recorded(f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) ->
         return f(*args, **kwargs)
     with enable_grad():
         return f(*args, **kwargs)
-
-
-def _reaching(inputs: Sequence[Value], outer: Sequence[Value]) -> Value | None:
-    """Return a node that reaches every Value that the inputs copy; or one of these, if it is a leaf from outside.
-
-    Their history is not searched: in a loop of derivatives that would take longer for each one.
-    """
-    given = [x for copy in inputs for x in copy._operands if isinstance(x, Value)]
-    variables = set(outer)
-    leaf = next((x for x in given if x.is_leaf and x not in variables), None)
-    return leaf if leaf is not None or not given else as_value(ops.SUM(*given))
 
 
 def _one_number(result: Any, name: str, wanted: bool) -> Any:

@@ -118,6 +118,7 @@ typedef struct {
     Page *full_pages;
     size_t empty_pages;
     size_t freed_pages; /* since memory was last returned to the system */
+    uint64_t generation; /* the number of transforms begun so far: nodes in it may depend on their variables */
     size_t late, late_limit; /* number of nodes tracked late, and the number at which the collector runs */
     bool header_fits; /* the collector's header has the size that pages.h assumes */
     Spare spares[SPARE_COUNT];

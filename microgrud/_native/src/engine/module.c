@@ -134,6 +134,12 @@ static PyObject *adopt(PyObject *module, PyObject *python_value)
     Py_RETURN_NONE;
 }
 
+/* next_generation(): nodes made from now on are of the generation that is returned, or of a later one. */
+static PyObject *next_generation(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(++state_of_module(module)->generation);
+}
+
 #define FUNCTION(name, flags, parameters, doc)                                                                         \
     {#name, (PyCFunction)(void (*)(void))name, flags, #name "($module, " parameters ", /)\n--\n\n" doc}
 
@@ -152,6 +158,8 @@ static PyMethodDef module_methods[] = {
     FUNCTION(clear_gradients, METH_O, "parameters", "Set the grad of every parameter to zero."),
     FUNCTION(held_outside, METH_VARARGS, "order, holding, weight, inputs",
              "Return a node that is referenced from outside of a graph, or None; see microgrud.autodiff.outside."),
+    {"next_generation", next_generation, METH_NOARGS,
+     "next_generation($module, /)\n--\n\nBegin a generation of nodes, none of which an older node depends on, and return its number."},
     FUNCTION(all_identical, METH_FASTCALL, "containers, contents",
              "Tell whether containers still hold the same objects; see microgrud.train.dependencies."),
     {"build", build_program, METH_VARARGS,

@@ -102,6 +102,9 @@ int put_operands(Node *node, PyObject *operands)
     node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
     node->details = details;
     set_detailed_count(node, (size_t)PyTuple_GET_SIZE(operands));
+    if (node->place != 0) {
+        page_of(node)->newest = state_of((PyObject *)node)->generation;
+    }
     release_contents(&before, &dying);
     bury(dying);
     return 0;

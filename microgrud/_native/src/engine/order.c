@@ -10,7 +10,7 @@ PyObject *topological_order_of(Node *root)
     State *state = state_of((PyObject *)root);
     Nodes order = {NULL, 0, 0};
     take_spare(state, SPARE_ORDER, (void **)&order.items, &order.capacity);
-    int status = walk_order(state, root, finish, &order);
+    int status = walk_order(state, root, 0, finish, &order);
     for (size_t k = 0; k < order.count; k++) {
         order.items[k]->progress = 0;
         Py_INCREF(order.items[k]); /* a collection may run when the list is made */

@@ -2,7 +2,7 @@
 #ifndef MICROGRUD_ORDER_H
 #define MICROGRUD_ORDER_H
 
-#include "engine/layout.h"
+#include "engine/pages.h"
 
 typedef struct {
     Node **items;
@@ -33,9 +33,11 @@ ALWAYS_INLINE Node *next_operand(Node *node)
 }
 
 /* Finish every node that root depends on, each after its operands, and root last. Nodes whose `progress` is not 0 are
- * left out, together with those that only they depend on. `finish` leaves another number than 0 there, which is 1 for a
- * leaf and at least 1 for others, unless it returns -1. Return -1, without an exception, if there is no memory. */
-ALWAYS_INLINE int walk_order(State *state, Node *root, int (*finish)(void *walk, Node *node), void *walk)
+ * left out, and the operands of nodes older than a generation, together with those that only they depend on. `finish`
+ * leaves another number than 0 in `progress`, unless it returns -1. Return -1, without an exception, if there is no
+ * memory. */
+ALWAYS_INLINE int walk_order(State *state, Node *root, uint64_t generation, int (*finish)(void *walk, Node *node),
+                             void *walk)
 {
     Nodes stack = {NULL, 0, 0};
     int status = 0;
@@ -45,7 +47,8 @@ ALWAYS_INLINE int walk_order(State *state, Node *root, int (*finish)(void *walk,
         root->progress = status == 0;
     }
     while (status == 0 && stack.count > 0) {
-        Node *node = stack.items[stack.count - 1], *operand = next_operand(node);
+        Node *node = stack.items[stack.count - 1];
+        Node *operand = is_older(node, generation) ? NULL : next_operand(node);
         if (operand == NULL) {
             status = finish(walk, node);
             stack.count -= status == 0;

@@ -38,6 +38,7 @@ struct Page {
     Node *free;
     uint32_t carved; /* number of places used since it was empty */
     uint32_t used;   /* number of living nodes */
+    uint64_t newest; /* the generation in which a node was last made here, or given operands */
     bool has_room;   /* in the list of pages with room; it leaves the list when a place is requested and none is free */
     bool is_swept;   /* all of its nodes that have operands are tracked: see node.c */
 };
@@ -99,6 +100,7 @@ ALWAYS_INLINE Node *take_slot(State *state)
         }
     }
     page->is_swept = false;
+    page->newest = state->generation;
     if (page->used++ == 0) {
         state->empty_pages--;
     }
@@ -114,10 +116,21 @@ ALWAYS_INLINE Node *take_slot(State *state)
     return node;
 }
 
+static inline Page *page_of(const Node *node)
+{
+    return (Page *)((char *)node - COLLECTOR_HEADER - (size_t)(node->place - 1) * SLOT) - 1;
+}
+
+/* Tell whether a node is known to be older than a generation. */
+ALWAYS_INLINE bool is_older(const Node *node, uint64_t generation)
+{
+    return node->place != 0 && page_of(node)->newest < generation;
+}
+
 /* Return the memory of a node to its page. */
 ALWAYS_INLINE void give_back_slot(Node *node)
 {
-    Page *page = (Page *)((char *)node - COLLECTOR_HEADER - (size_t)(node->place - 1) * SLOT) - 1;
+    Page *page = page_of(node);
     State *state = page->state;
     if (PLACES_ARE_USED_AGAIN) {
         node->link = page->free;

@@ -23,6 +23,7 @@ static Node *item(PyObject *list, Py_ssize_t k)
 
 typedef struct {
     Subgraph *graph;
+    uint64_t generation; /* nodes that are older depend on no input */
     Nodes others; /* visited nodes that depend on no input */
 } Walk;
 
@@ -48,7 +49,8 @@ static int finish(void *context, Node *node)
 {
     Walk *walk = context;
     Subgraph *graph = walk->graph;
-    size_t count = count_of(node), begin = begin_of(graph, graph->nodes.count);
+    size_t begin = begin_of(graph, graph->nodes.count);
+    size_t count = is_older(node, walk->generation) ? 0 : count_of(node);
     bool depends = (node->flags & VARIABLE) != 0;
     while (begin + count > graph->places_capacity) {
         if (grow((void **)&graph->places, &graph->places_capacity, sizeof *graph->places) < 0) {
@@ -112,7 +114,7 @@ static int find_nodes(Walk *walk, PyObject *outputs, PyObject *inputs, bool ends
         }
     }
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(outputs); k++) {
-        if (walk_order(graph->state, item(outputs, k), finish, walk) < 0) {
+        if (walk_order(graph->state, item(outputs, k), walk->generation, finish, walk) < 0) {
             return -1;
         }
     }
@@ -148,7 +150,10 @@ static PyObject *subgraph_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     State *state = PyType_GetModuleState(type);
     PyObject *outputs, *inputs;
     int ends_at_inputs;
-    if (state == NULL || !PyArg_ParseTuple(args, "O!O!p:Subgraph", &PyList_Type, &outputs, &PyList_Type, &inputs, &ends_at_inputs) ||
+    unsigned long long generation = 0;
+    if (state == NULL ||
+        !PyArg_ParseTuple(args, "O!O!p|K:Subgraph", &PyList_Type, &outputs, &PyList_Type, &inputs, &ends_at_inputs,
+                          &generation) ||
         !are_values(state, outputs) || !are_values(state, inputs)) {
         return NULL;
     }
@@ -157,7 +162,7 @@ static PyObject *subgraph_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
         return NULL;
     }
     self->state = state;
-    Walk walk = {.graph = self};
+    Walk walk = {.graph = self, .generation = generation};
     take_spare(state, SPARE_OTHERS, (void **)&walk.others.items, &walk.others.capacity);
     take_spare(state, SPARE_ORDER, (void **)&self->nodes.items, &self->nodes.capacity);
     take_spare(state, SPARE_ENDS, (void **)&self->ends, &self->ends_capacity);
@@ -203,7 +208,7 @@ static PyMemberDef subgraph_members[] = {
 };
 
 static PyType_Slot subgraph_slots[] = {
-    {Py_tp_doc, "Subgraph(outputs, inputs, ends_at_inputs)\n--\n\n"
+    {Py_tp_doc, "Subgraph(outputs, inputs, ends_at_inputs, generation=0)\n--\n\n"
                 "The nodes that outputs depend on and that depend on inputs; see microgrud.autodiff.subgraph."},
     {Py_tp_new, subgraph_new},
     {Py_tp_dealloc, subgraph_dealloc},
