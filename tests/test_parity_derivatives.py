@@ -106,11 +106,12 @@ def test_a_derivative_of_what_it_closes_over_has_the_same_bits() -> None:
 
 def given_operands(mg: ModuleType, x: Any) -> Any:
     """A node that is older than the transform, and is given the variable as an operand inside of it."""
-    OLD[mg]._operands = (x, 3.0)
-    return OLD[mg] * x
+    OLD[mg][500]._operands = (x, 3.0)
+    return OLD[mg][500] * x
 
 
-OLD = {mg: mg.Value(2.0) * 3.0 for mg in BOTH}
+#: So many nodes that no new one is in the page of the one in the middle.
+OLD = {mg: [mg.Value(2.0) * 3.0 for _ in range(1000)] for mg in BOTH}
 
 #: Functions with nodes that no kernel has rules for.
 ODD: dict[str, Callable[[ModuleType, Any], Any]] = {
