@@ -1,4 +1,4 @@
-"""Draw all workloads of the second suite in one figure: `python -m benchmarks --figure benchmarks/recorded.svg`."""
+"""Draw six workloads of the second suite in one figure: `python -m benchmarks --figure benchmarks/recorded.svg`."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ _LOOKS = {
     "torch": _Look("PyTorch", "#C58FDB", "p"),
     "hips autograd": _Look("HIPS autograd", "#A67C2D", "h"),
 }
+_PANELS = ("mlp", "transformer", "rosenbrock", "lorenz", "barrier", "recording")
 _LINES = {"mlp": "samples", "transformer": "words"}
 _SMALL = 7.0
 
 
 def draw(found: Figures, path: Path) -> None:
-    """Draw a panel for each measured workload.
+    """Draw a panel for each of the six that was measured.
 
     Raises:
         ImportError: if matplotlib is not installed.
@@ -47,7 +48,7 @@ def draw(found: Figures, path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    names = [name for name in WORKLOADS if any(f.get("workload") == name and "multiple" in f for f in found)]
+    names = [name for name in _PANELS if any(f.get("workload") == name and "multiple" in f for f in found)]
     if not names:
         raise ValueError("no figures to draw")
     settings = {"font.size": 8, "svg.fonttype": "path", "svg.hashsalt": "microgrud", "axes.titlesize": 9}
@@ -130,7 +131,7 @@ def _recordings(ax: Any, own: Figures, found: Figures) -> None:
         if not points:
             continue
         ax.plot(*zip(*points), color=look.color, marker=look.marker, markersize=4.5, linewidth=look.weight)
-        power = exponent(found, rival) if rival != "floats" else None
+        power = exponent(found, "recording", rival) if rival != "floats" else None
         label = f"{look.label}: $n^{{{power:.2f}}}$" if power is not None else look.label
         ax.annotate(label, points[-1], xytext=(-9, 0), textcoords="offset points", ha="right", va="bottom",
                     fontsize=_SMALL + 1, color=look.color)  # fmt: skip

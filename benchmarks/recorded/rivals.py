@@ -1,4 +1,4 @@
-"""Rivals of the second suite: how to import each, and how to keep it on one core in float64."""
+"""Rivals of the second and the third suite: how to import each, and how to keep it on one core in float64."""
 
 from __future__ import annotations
 
@@ -75,16 +75,27 @@ RIVALS: dict[str, Callable[[], str]] = {
     "microgrud": _microgrud,
     "microgrud, 2 threads": _microgrud,
     "microgrud eager": _microgrud,
+    "microgrud backward": _microgrud,
+    "microgrud recording": _microgrud,
+    "microgrud fit": _microgrud,
+    "microgrud compile(jacobian)": _microgrud,
+    "microgrud compile(hessian)": _microgrud,
     "numpy": _version("numpy"),
     "c": _c,
     "floats": _python,
     "casadi": _version("casadi"),
     "casadi mapaccum": _version("casadi"),
+    "jax scalars": _jax,
+    "jax": _jax,
+    "jax jit scalars": _jax,
     "jax jit": _jax,
     "jax jit vmap": _jax,
     "jax jit jacfwd": _jax,
     "torch compile": _torch_compile,
     "torch": _torch,
+    "torch.func scalars": _torch,
+    "torch.func": _torch,
+    "hips autograd scalars": _version("autograd"),
     "hips autograd": _version("autograd"),
 }
 

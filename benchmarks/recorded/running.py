@@ -1,4 +1,4 @@
-"""Run the second suite: one process for each rival and workload, one after the other."""
+"""Run the second or the third suite: one process for each rival and workload, one after the other."""
 
 from __future__ import annotations
 

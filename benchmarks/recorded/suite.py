@@ -1,20 +1,50 @@
-"""The workloads of the second suite."""
+"""The workloads of the second suite, and of the third."""
 
 from __future__ import annotations
 
+from ..transforms.layers import LAYERS
+from ..transforms.nested import NESTED
+from ..transforms.ring import RING
+from ..transforms.second import SECOND
+from ..transforms.training import TRAINING
 from .barrier import BARRIER
+from .bounce import BOUNCE
+from .digits import DIGITS
+from .kmeans import KMEANS
+from .logsumexp import LOGSUMEXP
 from .lorenz import LORENZ
+from .mixture import MIXTURE
 from .mlp import MLP
+from .outputs import OUTPUTS
 from .recording import RECORDING
+from .residuals import RESIDUALS
 from .rosenbrock import ROSENBROCK
 from .transformer import TRANSFORMER
 from .workload import Workload
 
-WORKLOADS: dict[str, Workload] = {
+RECORDED: dict[str, Workload] = {
     "mlp": MLP,
     "transformer": TRANSFORMER,
     "rosenbrock": ROSENBROCK,
     "lorenz": LORENZ,
     "barrier": BARRIER,
     "recording": RECORDING,
+    "digits": DIGITS,
+    "mixture": MIXTURE,
+    "kmeans": KMEANS,
+    "logsumexp": LOGSUMEXP,
+    "residuals": RESIDUALS,
+    "bounce": BOUNCE,
+    "outputs": OUTPUTS,
 }
+
+TRANSFORMS: dict[str, Workload] = {
+    "ring": RING,
+    "layers": LAYERS,
+    "second": SECOND,
+    "training": TRAINING,
+    "nested": NESTED,
+}
+
+SUITES = {"recorded": RECORDED, "transforms": TRANSFORMS}
+WORKLOADS = RECORDED | TRANSFORMS

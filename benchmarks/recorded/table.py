@@ -1,4 +1,4 @@
-"""Tables of the figures of the second suite, as text and as Markdown."""
+"""Tables of the figures of the second and the third suite, as text and as Markdown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .workload import Workload
 
 Figures = list[dict[str, Any]]
 
-_BEGIN, _END = "<!-- the tables begin -->", "<!-- the tables end -->"
+_BEGIN, _END = "<!-- the tables of {} begin -->", "<!-- the tables of {} end -->"
 
 
 def text(found: Figures) -> Iterator[str]:
@@ -41,27 +41,28 @@ def markdown(found: Figures) -> Iterator[str]:
     yield from _remarks(found)
 
 
-def into(document: Path, machine: str, found: Figures) -> None:
-    """Replace the text between the two marks of a document by the tables.
+def into(document: Path, suite: str, machine: str, found: Figures) -> None:
+    """Replace the text between the two marks of a suite in a document by its tables.
 
     Raises:
         ValueError: if the document lacks one of the marks.
     """
     written = document.read_text(encoding="utf-8")
-    before, _, rest = written.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    first, last = _BEGIN.format(suite), _END.format(suite)
+    before, _, rest = written.partition(first)
+    _, end, after = rest.partition(last)
     if not end:
-        raise ValueError(f"{document}: expected the marks {_BEGIN} and {_END}")
+        raise ValueError(f"{document}: expected the marks {first} and {last}")
     lines = "\n".join([f"Measured on {machine}, {date.today():%d %B %Y}.", *markdown(found)])
-    document.write_text(f"{before}{_BEGIN}\n{lines}\n{_END}{after}", encoding="utf-8")
+    document.write_text(f"{before}{first}\n{lines}\n{last}{after}", encoding="utf-8")
 
 
-def exponent(found: Figures, rival: str) -> float | None:
-    """Return the exponent of the growth of recording time with the number of operations; None for too few figures.
+def exponent(found: Figures, name: str, rival: str) -> float | None:
+    """Return the exponent of the growth of a rival's time with the size of the cases; None for too few figures.
 
     The exponent is fitted to the multiples of plain floats, whose time grows with the exponent 1.
     """
-    own = [f for f in found if f.get("workload") == "recording" and f["rival"] == rival and "multiple" in f]
+    own = [f for f in found if f.get("workload") == name and f["rival"] == rival and "multiple" in f]
     points = [(math.log(int(f["case"].replace(",", ""))), math.log(f["multiple"])) for f in own]
     if len(points) < 2:
         return None
@@ -106,7 +107,7 @@ def _rows(found: Figures, name: str, workload: Workload) -> Iterator[tuple[str, 
 
 def _cell(figure: dict[str, Any] | None) -> str:
     if figure is None or "failed" in figure:
-        return figure["failed"] if figure else ""
+        return _failure(figure["failed"]) if figure else ""
     low, high = map(short, figure["quartiles"])
     times = f"{duration(figure['seconds'])}, {duration(figure['first'])}"
     return f"{short(figure['multiple'])} ({low}-{high}) {times}"
@@ -114,17 +115,23 @@ def _cell(figure: dict[str, Any] | None) -> str:
 
 def _short_cell(figure: dict[str, Any] | None) -> str:
     if figure is None or "failed" in figure:
-        return figure["failed"] if figure else ""
+        return _failure(figure["failed"]) if figure else ""
     return f"{short(figure['multiple'])}, {duration(figure['seconds'])}"
+
+
+def _failure(reason: str) -> str:
+    """Shorten the reason for having no figure: the name of an exception without its module and its message."""
+    return reason.partition(":")[0].rpartition(".")[2]
 
 
 def _remarks(found: Figures) -> Iterator[str]:
     """Yield the exponents of growth, the times of slow first calls, the versions, and the rivals without figures."""
     yield ""
-    for rival in RIVALS:
-        power = exponent(found, rival) if rival != "floats" else None
-        if power is not None:
-            yield f"* {rival}: recording time grows as n**{power:.2f} with the number n of operations."
+    for name, workload in _measured(found):
+        for rival in workload.programs if workload.growth else ():
+            power = exponent(found, name, rival) if rival != workload.base else None
+            if power is not None:
+                yield f"* {rival}, {workload.title}: {workload.growth} grows as n**{power:.2f}."
     for rival in RIVALS:
         firsts = [f["first"] for f in found if f["rival"] == rival and "first" in f and f["workload"] != "recording"]
         if firsts and max(firsts) >= 0.1:
@@ -132,5 +139,7 @@ def _remarks(found: Figures) -> Iterator[str]:
     versions = {f["rival"]: f["version"] for f in found if "version" in f}
     yield "* Versions: " + ", ".join(f"{rival} {version}" for rival, version in versions.items()) + "."
     for figure in found:
+        if "failed" in figure and figure["failed"] != _failure(figure["failed"]):
+            yield f"* {figure['rival']}, {figure['workload']}, {figure['case']}: {figure['failed']}"
         if "missing" in figure:
             yield f"* {figure['rival']} was not measured: {figure['missing']}."

@@ -18,11 +18,14 @@ class Step:
         read: converts the result of `run` into an array of the value and the gradient. It is not measured.
         times: runs the step a given number of times if calls from Python would distort the time; None for a loop over
             `run`.
+        seconds: runs the step a given number of times within something that is not measured, and returns the time of
+            one by the given clock; None for all other steps.
     """
 
     run: Callable[[], Any]
     read: Callable[[Any], Any]
     times: Callable[[int], Any] | None = None
+    seconds: Callable[[int, Callable[[], float]], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Workload:
         base: the rival to which all others are compared; each measurement times it again.
         only: by rival, the measured cases, if these are not all.
         tolerance: the relative difference allowed between results and those of the base.
+        growth: what grows with the cases ("time", "recording time") if they are sizes and the base grows in proportion.
     """
 
     title: str
@@ -46,6 +50,7 @@ class Workload:
     base: str = "numpy"
     only: dict[str, Sequence[str]] | None = None
     tolerance: float = 1e-8
+    growth: str = ""
 
     def cases_of(self, rival: str) -> list[str]:
         """Return the cases for which a rival is measured."""

@@ -1,0 +1,200 @@
+"""A step of gradient descent of a 784-128-10 network with cross-entropy, by the size of the batch (101,770 parameters).
+
+A step sets the gradients to zero, computes the loss of the batch with its gradient, and updates the parameters.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .workload import Step, Workload, flat
+
+_INPUTS, _HIDDEN, _CLASSES, _RATE = 784, 128, 10, 0.01
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows of inputs with the index of their class, and the parameters: W1, b1, W2, b2."""
+
+    inputs: Any
+    targets: Any
+    parameters: list[Any]
+
+
+def data(case: str) -> Data:
+    """Draw rows and parameters; a case may name a smaller number of inputs and of hidden neurons."""
+    batch, inputs, hidden = map(int, (case.replace(",", "") + f" {_INPUTS} {_HIDDEN}").split()[:3])
+    rng = np.random.default_rng(0)
+    shapes = (hidden, inputs), (hidden,), (_CLASSES, hidden), (_CLASSES,)
+    parameters = [rng.normal(0.0, shape[-1] ** -0.5, size=shape) for shape in shapes]
+    return Data(rng.random((batch, inputs)), rng.integers(0, _CLASSES, batch), parameters)
+
+
+def by_numpy(data: Data) -> Step:
+    """Write both passes and the update by hand."""
+    X, t, n = data.inputs, data.targets, len(data.inputs)
+    parameters = W1, b1, W2, b2 = [p.copy() for p in data.parameters]
+    rows = np.arange(n)
+
+    def run() -> Any:
+        h = X @ W1.T + b1
+        a = np.maximum(h, 0.0)
+        logits = a @ W2.T + b2
+        logits -= logits.max(1, keepdims=True)
+        slope = np.exp(logits)
+        totals = slope.sum(1, keepdims=True)
+        loss = (np.log(totals[:, 0]) - logits[rows, t]).mean()
+        slope /= totals
+        slope[rows, t] -= 1.0
+        slope /= n
+        back = (slope @ W2) * (h > 0.0)
+        gradients = back.T @ X, back.sum(0), slope.T @ a, slope.sum(0)
+        for p, g in zip(parameters, gradients):
+            p -= _RATE * g
+        return loss, gradients
+
+    return Step(run, lambda result: _in_order(result[0], result[1], parameters))
+
+
+def _in_order(loss: Any, *parts: Any) -> Any:
+    """Arrange the loss, gradients and parameters (W1, b1, W2, b2) by neuron: weights, then the bias."""
+    found = [loss]
+    for W1, b1, W2, b2 in (map(np.asarray, part) for part in parts):
+        found += [np.column_stack([W1, b1]), np.column_stack([W2, b2])]
+    return flat(*found)
+
+
+# --- microgrud ---
+
+
+def _model(data: Data) -> Any:
+    from microgrud.nn import MLP
+
+    hidden, inputs = data.parameters[0].shape
+    model = MLP(inputs, [hidden, _CLASSES], activation="relu", rng=random.Random(0))
+    for parameter, number in zip(model.parameters(), _in_order(0.0, data.parameters)[1:].tolist()):
+        parameter.data = number
+    return model
+
+
+def recorded(data: Data) -> Step:
+    """Record the loss of a row, and take a step of SGD."""
+    from microgrud import compile
+    from microgrud.losses import cross_entropy
+    from microgrud.optim import SGD
+
+    model = _model(data)
+    parameters = model.parameters()
+    optimizer = SGD(parameters, lr=_RATE)
+    loss = compile(lambda x, t: cross_entropy(model(x), t), batched=("x", "t"), threads=1)
+    X, t = data.inputs, data.targets
+
+    def run() -> Any:
+        optimizer.zero_grad()
+        value = loss.backward(X, t)
+        optimizer.step()
+        return value
+
+    return Step(run, lambda value: flat(value, [p.grad for p in parameters], [p.data for p in parameters]))
+
+
+def by_fit(data: Data) -> Step:
+    """Let `fit` take the steps; its first three, which record and verify, are not part of the time."""
+    from microgrud.losses import cross_entropy
+    from microgrud.optim import SGD
+    from microgrud.train import fit
+
+    model, batch = _model(data), len(data.targets)
+    parameters = model.parameters()
+    optimizer = SGD(parameters, lr=_RATE)
+
+    def steps(count: int, callback: Callable[[Any], Any], repeats: int) -> Any:
+        X, t = np.tile(data.inputs, (repeats, 1)), np.tile(data.targets, repeats)
+        return fit(model, X, t, loss=cross_entropy, optimizer=optimizer, epochs=-(-count // repeats), batch_size=batch,
+                   shuffle=False, callbacks=callback, progress=False)  # fmt: skip
+
+    def seconds(count: int, clock: Callable[[], float]) -> float:
+        marks: list[float] = []
+
+        def mark(event: Any) -> None:
+            if event.kind == "step":
+                marks.append(clock())
+
+        count = max(count, 8)
+        steps(count + 4, mark, count + 4)
+        return (marks[-1] - marks[3]) / (len(marks) - 4)
+
+    def read(history: Any) -> Any:
+        return flat(history.loss[0], [p.grad for p in parameters], [p.data for p in parameters])
+
+    return Step(lambda: steps(1, lambda event: None, 1), read, seconds=seconds)
+
+
+# --- arrays ---
+
+
+def by_torch(data: Data) -> Step:
+    """Use PyTorch's own layers' functions, loss and optimizer."""
+    import torch
+
+    parameters = W1, b1, W2, b2 = [torch.tensor(p, requires_grad=True) for p in data.parameters]
+    X, t = torch.tensor(data.inputs), torch.tensor(data.targets)
+    optimizer, functional = torch.optim.SGD(parameters, lr=_RATE), torch.nn.functional
+
+    def run() -> Any:
+        optimizer.zero_grad()
+        hidden = torch.relu(functional.linear(X, W1, b1))
+        loss = functional.cross_entropy(functional.linear(hidden, W2, b2), t)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def read(loss: Any) -> Any:
+        return _in_order(loss.detach(), [p.grad for p in parameters], [p.detach() for p in parameters])
+
+    return Step(run, read)
+
+
+def by_jax(data: Data) -> Step:
+    """Compile the step as a whole, with the parameters given away."""
+    import jax
+    import jax.numpy as jnp
+
+    def loss(parameters: Any, X: Any, t: Any) -> Any:
+        W1, b1, W2, b2 = parameters
+        logits = jax.nn.relu(X @ W1.T + b1) @ W2.T + b2
+        return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(len(t)), t])
+
+    def step(parameters: Any, X: Any, t: Any) -> Any:
+        value, gradients = jax.value_and_grad(loss)(parameters, X, t)
+        return value, gradients, [p - _RATE * g for p, g in zip(parameters, gradients)]
+
+    compiled = jax.jit(step)
+    state = [[jnp.asarray(p) for p in data.parameters]]
+    X, t = jnp.asarray(data.inputs), jnp.asarray(data.targets)
+
+    def run() -> Any:
+        value, gradients, state[0] = jax.block_until_ready(compiled(state[0], X, t))
+        return value, gradients, state[0]
+
+    return Step(run, lambda result: _in_order(*result))
+
+
+DIGITS = Workload(
+    title="784-128-10 network with cross-entropy, a step of SGD, by batch",
+    cases=("64", "128", "256", "512", "1,024"),
+    data=data,
+    programs={
+        "microgrud": recorded,
+        "microgrud fit": by_fit,
+        "numpy": by_numpy,
+        "jax jit": by_jax,
+        "torch": by_torch,
+    },
+    tolerance=1e-9,
+)
