@@ -1,6 +1,7 @@
 """A step of gradient descent of a 784-128-10 network with cross-entropy, by the size of the batch (101,770 parameters).
 
-A step sets the gradients to zero, computes the loss of the batch with its gradient, and updates the parameters.
+A step sets the gradients to zero, computes the loss of the batch with its gradient, and updates the parameters. An epoch
+takes a step for each batch of 60,000 rows.
 """
 
 from __future__ import annotations
@@ -14,43 +15,51 @@ import numpy as np
 
 from .workload import Step, Workload, flat
 
-_INPUTS, _HIDDEN, _CLASSES, _RATE = 784, 128, 10, 0.01
+_INPUTS, _HIDDEN, _CLASSES, _ROWS, _RATE = 784, 128, 10, 60_000, 0.01
 
 
 @dataclass(frozen=True)
 class Data:
-    """Rows of inputs with the index of their class, and the parameters: W1, b1, W2, b2."""
+    """Rows of inputs with the index of their class, the size of a batch, and the parameters: W1, b1, W2, b2."""
 
     inputs: Any
     targets: Any
+    batch: int
     parameters: list[Any]
+
+    def batches(self, array: Callable[[Any], Any] = np.asarray) -> list[Any]:
+        """Return the inputs and the targets of each batch, as the given kind of array."""
+        starts = range(0, len(self.targets), self.batch)
+        return [[array(rows[k : k + self.batch]) for rows in (self.inputs, self.targets)] for k in starts]
 
 
 def data(case: str) -> Data:
-    """Draw rows and parameters; a case may name a smaller number of inputs and of hidden neurons."""
-    batch, inputs, hidden = map(int, (case.replace(",", "") + f" {_INPUTS} {_HIDDEN}").split()[:3])
+    """Draw rows and parameters; after the batch, a case may name fewer inputs, hidden neurons and rows of an epoch."""
+    given = [int(word) for word in case.replace(",", "").split() if word.isdecimal()]
+    batch, inputs, hidden, rows = given + [_INPUTS, _HIDDEN, _ROWS][len(given) - 1 :]
+    rows = rows if case.startswith("epoch") else batch
     rng = np.random.default_rng(0)
     shapes = (hidden, inputs), (hidden,), (_CLASSES, hidden), (_CLASSES,)
     parameters = [rng.normal(0.0, shape[-1] ** -0.5, size=shape) for shape in shapes]
-    return Data(rng.random((batch, inputs)), rng.integers(0, _CLASSES, batch), parameters)
+    return Data(rng.random((rows, inputs)), rng.integers(0, _CLASSES, rows), batch, parameters)
 
 
 def by_numpy(data: Data) -> Step:
     """Write both passes and the update by hand."""
-    X, t, n = data.inputs, data.targets, len(data.inputs)
     parameters = W1, b1, W2, b2 = [p.copy() for p in data.parameters]
-    rows = np.arange(n)
+    rows, batches = np.arange(data.batch), data.batches()
 
-    def run() -> Any:
+    def step(X: Any, t: Any) -> Any:
+        n = len(t)
         h = X @ W1.T + b1
         a = np.maximum(h, 0.0)
         logits = a @ W2.T + b2
         logits -= logits.max(1, keepdims=True)
         slope = np.exp(logits)
         totals = slope.sum(1, keepdims=True)
-        loss = (np.log(totals[:, 0]) - logits[rows, t]).mean()
+        loss = (np.log(totals[:, 0]) - logits[rows[:n], t]).mean()
         slope /= totals
-        slope[rows, t] -= 1.0
+        slope[rows[:n], t] -= 1.0
         slope /= n
         back = (slope @ W2) * (h > 0.0)
         gradients = back.T @ X, back.sum(0), slope.T @ a, slope.sum(0)
@@ -58,7 +67,14 @@ def by_numpy(data: Data) -> Step:
             p -= _RATE * g
         return loss, gradients
 
-    return Step(run, lambda result: _in_order(result[0], result[1], parameters))
+    return Step(lambda: _last(step, batches), lambda result: _in_order(result[0], result[1], parameters))
+
+
+def _last(step: Callable[[Any, Any], Any], batches: list[Any]) -> Any:
+    """Take a step for each batch, and return the result of the last one."""
+    for X, t in batches:
+        result = step(X, t)
+    return result
 
 
 def _in_order(loss: Any, *parts: Any) -> Any:
@@ -92,31 +108,33 @@ def recorded(data: Data) -> Step:
     parameters = model.parameters()
     optimizer = SGD(parameters, lr=_RATE)
     loss = compile(lambda x, t: cross_entropy(model(x), t), batched=("x", "t"), threads=1)
-    X, t = data.inputs, data.targets
+    batches = data.batches()
 
-    def run() -> Any:
+    def step(X: Any, t: Any) -> Any:
         optimizer.zero_grad()
         value = loss.backward(X, t)
         optimizer.step()
         return value
 
-    return Step(run, lambda value: flat(value, [p.grad for p in parameters], [p.data for p in parameters]))
+    return Step(
+        lambda: _last(step, batches),
+        lambda value: flat(value, [p.grad for p in parameters], [p.data for p in parameters]),
+    )
 
 
 def by_fit(data: Data) -> Step:
-    """Let `fit` take the steps; its first three, which record and verify, are not part of the time."""
+    """Let `fit` take the steps; the first three of a batch, which record and verify, are not part of its time."""
     from microgrud.losses import cross_entropy
     from microgrud.optim import SGD
     from microgrud.train import fit
 
-    model, batch = _model(data), len(data.targets)
+    model = _model(data)
     parameters = model.parameters()
     optimizer = SGD(parameters, lr=_RATE)
 
-    def steps(count: int, callback: Callable[[Any], Any], repeats: int) -> Any:
-        X, t = np.tile(data.inputs, (repeats, 1)), np.tile(data.targets, repeats)
-        return fit(model, X, t, loss=cross_entropy, optimizer=optimizer, epochs=-(-count // repeats), batch_size=batch,
-                   shuffle=False, callbacks=callback, progress=False)  # fmt: skip
+    def epoch(X: Any, t: Any, callbacks: Any = ()) -> Any:
+        return fit(model, X, t, loss=cross_entropy, optimizer=optimizer, epochs=1, batch_size=data.batch,
+                   shuffle=False, callbacks=callbacks, progress=False)  # fmt: skip
 
     def seconds(count: int, clock: Callable[[], float]) -> float:
         marks: list[float] = []
@@ -125,14 +143,15 @@ def by_fit(data: Data) -> Step:
             if event.kind == "step":
                 marks.append(clock())
 
-        count = max(count, 8)
-        steps(count + 4, mark, count + 4)
+        count = max(count, 8) + 4
+        epoch(np.tile(data.inputs, (count, 1)), np.tile(data.targets, count), mark)
         return (marks[-1] - marks[3]) / (len(marks) - 4)
 
     def read(history: Any) -> Any:
-        return flat(history.loss[0], [p.grad for p in parameters], [p.data for p in parameters])
+        return flat(history.loss[-1], [p.grad for p in parameters], [p.data for p in parameters])
 
-    return Step(lambda: steps(1, lambda event: None, 1), read, seconds=seconds)
+    one_batch = len(data.targets) == data.batch
+    return Step(lambda: epoch(data.inputs, data.targets), read, seconds=seconds if one_batch else None)
 
 
 # --- arrays ---
@@ -143,10 +162,10 @@ def by_torch(data: Data) -> Step:
     import torch
 
     parameters = W1, b1, W2, b2 = [torch.tensor(p, requires_grad=True) for p in data.parameters]
-    X, t = torch.tensor(data.inputs), torch.tensor(data.targets)
+    batches = data.batches(torch.tensor)
     optimizer, functional = torch.optim.SGD(parameters, lr=_RATE), torch.nn.functional
 
-    def run() -> Any:
+    def step(X: Any, t: Any) -> Any:
         optimizer.zero_grad()
         hidden = torch.relu(functional.linear(X, W1, b1))
         loss = functional.cross_entropy(functional.linear(hidden, W2, b2), t)
@@ -157,11 +176,11 @@ def by_torch(data: Data) -> Step:
     def read(loss: Any) -> Any:
         return _in_order(loss.detach(), [p.grad for p in parameters], [p.detach() for p in parameters])
 
-    return Step(run, read)
+    return Step(lambda: _last(step, batches), read)
 
 
 def by_jax(data: Data) -> Step:
-    """Compile the step as a whole, with the parameters given away."""
+    """Compile the step as a whole."""
     import jax
     import jax.numpy as jnp
 
@@ -176,18 +195,18 @@ def by_jax(data: Data) -> Step:
 
     compiled = jax.jit(step)
     state = [[jnp.asarray(p) for p in data.parameters]]
-    X, t = jnp.asarray(data.inputs), jnp.asarray(data.targets)
+    batches = data.batches(jnp.asarray)
 
-    def run() -> Any:
+    def taken(X: Any, t: Any) -> Any:
         value, gradients, state[0] = jax.block_until_ready(compiled(state[0], X, t))
         return value, gradients, state[0]
 
-    return Step(run, lambda result: _in_order(*result))
+    return Step(lambda: _last(taken, batches), lambda result: _in_order(*result))
 
 
 DIGITS = Workload(
     title="784-128-10 network with cross-entropy, a step of SGD, by batch",
-    cases=("64", "128", "256", "512", "1,024"),
+    cases=("64", "128", "256", "512", "1,024", "epoch at 64", "epoch at 512"),
     data=data,
     programs={
         "microgrud": recorded,

@@ -10,6 +10,7 @@ from ..transforms.training import TRAINING
 from .barrier import BARRIER
 from .bounce import BOUNCE
 from .digits import DIGITS
+from .elementary import ELEMENTARY
 from .kmeans import KMEANS
 from .logsumexp import LOGSUMEXP
 from .lorenz import LORENZ
@@ -36,6 +37,7 @@ RECORDED: dict[str, Workload] = {
     "residuals": RESIDUALS,
     "bounce": BOUNCE,
     "outputs": OUTPUTS,
+    "elementary": ELEMENTARY,
 }
 
 TRANSFORMS: dict[str, Workload] = {
