@@ -77,6 +77,7 @@ RIVALS: dict[str, Callable[[], str]] = {
     "microgrud eager": _microgrud,
     "microgrud backward": _microgrud,
     "microgrud recording": _microgrud,
+    "microgrud vector": _microgrud,
     "microgrud fit": _microgrud,
     "microgrud compile(jacobian)": _microgrud,
     "microgrud compile(hessian)": _microgrud,

@@ -9,6 +9,7 @@ from ..transforms.second import SECOND
 from ..transforms.training import TRAINING
 from .barrier import BARRIER
 from .bounce import BOUNCE
+from .bundle import BUNDLE
 from .digits import DIGITS
 from .elementary import ELEMENTARY
 from .kmeans import KMEANS
@@ -35,6 +36,7 @@ RECORDED: dict[str, Workload] = {
     "kmeans": KMEANS,
     "logsumexp": LOGSUMEXP,
     "residuals": RESIDUALS,
+    "bundle": BUNDLE,
     "bounce": BOUNCE,
     "outputs": OUTPUTS,
     "elementary": ELEMENTARY,
