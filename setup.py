@@ -16,8 +16,9 @@ from setuptools.command.build_ext import build_ext
 SOURCES = Path("microgrud", "_native", "src")
 #: The folders whose .c files make each extension; any of them may include headers of all folders.
 FOLDERS = {"engine": ["engine", "builder"], "tape": ["ops", "tape", "replay"]}
-#: No contraction into fused multiply-adds: both engines must compute the same bits.
-UNIX = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden"]
+#: No contraction into fused multiply-adds: both engines must compute the same bits. GCC vectorises square roots only if
+#: they need not set errno.
+UNIX = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 OPTIONS = {"unix": UNIX, "mingw32": UNIX, "msvc": ["/std:c11", "/fp:precise"]}
 #: GCC vectorises selections only if it may ignore floating-point traps.
 VECTORS = {"unix": ["-fno-trapping-math"], "mingw32": ["-fno-trapping-math"]}

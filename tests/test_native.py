@@ -391,6 +391,9 @@ def a_round() -> None:
         lambda: native.engine.read_numbers([loss], False, np.zeros(2)),
         lambda: native.engine.read_numbers([3], False, np.zeros(1)),
         lambda: native.engine.write_numbers([loss], False, np.zeros(1, dtype=np.float32)),
+        lambda: native.engine.update([loss], "adam", (0.0,) * 9, (np.zeros(1), np.zeros(2), None)),
+        lambda: native.engine.update([loss, 3], "sgd", (0.0,) * 6, (np.zeros(2),)),
+        lambda: native.engine.update([loss], "sgd", (0.0,) * 5 + ("a",), (None,)),
         lambda: native.engine.accelerate(abs, 3),
     ):
         with contextlib.suppress(TypeError, ValueError, ArithmeticError, AttributeError):

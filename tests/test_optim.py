@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 from mpmath import cos, mp, mpf, sqrt
 
 from microgrud import Value, sin
@@ -315,6 +316,92 @@ def test_a_group_added_later_starts_its_own_count() -> None:
     y.grad = 1.0
     optimizer.step()
     assert y.data == pytest.approx(-0.1, rel=1e-6)  # the first step of Adam has the size of the rate
+
+
+# --- the formulas in C and on vectors ---
+
+ALL_SETTINGS = {
+    "SGD": {
+        "momentum": st.sampled_from([0.0, 0.5, 0.9]),
+        "dampening": st.sampled_from([0.0, 0.3]),
+        "nesterov": st.booleans(),
+    },
+    "Adagrad": {"lr_decay": st.sampled_from([0.0, 0.1]), "initial_accumulator_value": st.sampled_from([0.0, 0.5])},
+    "RMSprop": {
+        "alpha": st.sampled_from([0.0, 0.9]),
+        "momentum": st.sampled_from([0.0, 0.7]),
+        "centered": st.booleans(),
+    },
+    "Adam": {"betas": st.sampled_from([(0.9, 0.999), (0.0, 0.0), (0.5, 0.6)]), "amsgrad": st.booleans()},
+    "AdamW": {"betas": st.sampled_from([(0.9, 0.999), (0.5, 0.6)]), "amsgrad": st.booleans()},
+}
+
+
+@st.composite
+def settings_of(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    drawn = {key: draw(strategy) for key, strategy in ALL_SETTINGS[name].items()}
+    drawn |= {"lr": draw(st.sampled_from([0.0, 1e-3, 0.1, 1e300])), "weight_decay": draw(st.sampled_from([0.0, 0.2]))}
+    if name not in ("SGD",):
+        drawn["eps"] = draw(st.sampled_from([0.0, 1e-8, 1e-3]))
+    elif drawn["nesterov"]:
+        drawn |= {"momentum": 0.9, "dampening": 0.0}
+    return drawn
+
+
+def on_vectors(kind: type[Optimizer]) -> type[Optimizer]:
+    """Return an optimizer whose formula, being its own, is computed on vectors with any engine."""
+
+    def update(self: Any, *args: Any) -> Any:
+        return kind._update(self, *args)
+
+    return type(kind.__name__, (kind,), {"_update": update})
+
+
+@pytest.mark.parametrize("name", KINDS)
+@given(st.data())
+def test_a_formula_in_c_and_the_same_on_vectors_give_the_same_bits(name: str, data: st.DataObject) -> None:
+    sizes = data.draw(st.lists(st.sampled_from([1, 7, 255, 256, 300]), min_size=1, max_size=2))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    starts = [rng.normal(size=size) * 10.0 ** rng.integers(-3, 4, size=size) for size in sizes]
+    both = []
+    own = [data.draw(settings_of(name)) for _ in sizes]
+    for kind in (KINDS[name], on_vectors(KINDS[name])):
+        groups = [{"params": [Value(x) for x in start], **group} for start, group in zip(starts, own)]
+        both.append(kind(groups))
+    special = st.sampled_from([0.0, -0.0, math.inf, -math.inf, math.nan, 5e-324, -1e200, 1e200])
+    for _ in range(data.draw(st.integers(1, 4))):
+        gradients = rng.normal(size=sum(sizes))
+        gradients[rng.integers(0, len(gradients))] = data.draw(special)
+        for optimizer in both:
+            for parameter, gradient in zip(optimizer.parameters(), gradients.tolist()):
+                parameter.grad = gradient
+            optimizer.step()
+        in_c, on_numpy = ([repr(p.data) for p in optimizer.parameters()] for optimizer in both)
+        assert in_c == on_numpy
+        assert repr(both[0].state_dict()) == repr(both[1].state_dict())
+        assert [repr(p.grad) for p in both[0].parameters()] == list(map(repr, gradients.tolist()))
+        if data.draw(st.booleans()):  # settings may change between steps
+            for k, group in enumerate(data.draw(settings_of(name)) for _ in sizes):
+                for optimizer in both:
+                    optimizer.param_groups[k].update(group)
+
+
+def test_a_step_changes_no_vector_that_cannot_be_changed() -> None:
+    x = Value(1.0)
+    optimizer = SGD([x], lr=0.1, momentum=0.9)
+    x.grad = 1.0
+    optimizer.step()
+    optimizer.state[0]["momentum_buffer"] = kept = np.array([2.0])
+    kept.flags.writeable = False
+    optimizer.step()
+    assert (kept[0], optimizer.state[0]["momentum_buffer"][0]) == (2.0, 0.9 * 2.0 + 1.0)
+
+
+def test_a_parameter_that_is_no_value_is_refused_by_a_step() -> None:
+    optimizer = SGD([Value(1.0)], lr=0.1)
+    optimizer.param_groups[0]["params"].append(1.0)
+    with pytest.raises((TypeError, AttributeError)):
+        optimizer.step()
 
 
 # --- errors ---

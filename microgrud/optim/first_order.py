@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from ..common.checks import Finite, Flag, Fraction, Fractions, NotNegative, declared
 from ..engine import Value
 from ..engine.vectors import Vector, at_least, square_root
-from .optimizer import Optimizer
+from .optimizer import Constants, Optimizer, in_c
 
 Parameters: TypeAlias = Iterable[Value] | Iterable[Mapping[str, Any]]
 
@@ -65,6 +65,7 @@ class SGD(Optimizer):
             )
         return checked
 
+    @in_c("sgd")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         momentum = group["momentum"]
         grad = _decayed(group, data, grad)
@@ -75,6 +76,11 @@ class SGD(Optimizer):
             grad = grad + momentum * buffer if group["nesterov"] else buffer
         new: Vector = data - group["lr"] * grad
         return new
+
+    def _constants(self, group: dict[str, Any], state: dict[str, Any]) -> Constants:
+        momentum, first = group["momentum"], "momentum_buffer" not in state
+        constants = group["lr"], momentum, 1.0 - group["dampening"], group["weight_decay"], group["nesterov"], first
+        return constants, {"momentum_buffer": 0.0} if momentum != 0.0 else {}
 
 
 class Adagrad(Optimizer):
@@ -114,12 +120,17 @@ class Adagrad(Optimizer):
 
     settings = declared(__init__)
 
+    @in_c("adagrad")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         grad = _decayed(group, data, grad)
         state["sum"] = state.get("sum", group["initial_accumulator_value"]) + grad * grad
         rate = group["lr"] / (1.0 + (state["step"] - 1) * group["lr_decay"])
         new: Vector = data - rate * grad / (square_root(state["sum"]) + group["eps"])
         return new
+
+    def _constants(self, group: dict[str, Any], state: dict[str, Any]) -> Constants:
+        rate = group["lr"] / (1.0 + (state["step"] - 1) * group["lr_decay"])
+        return (rate, group["eps"], group["weight_decay"]), {"sum": group["initial_accumulator_value"]}
 
 
 class RMSprop(Optimizer):
@@ -165,6 +176,7 @@ class RMSprop(Optimizer):
 
     settings = declared(__init__)
 
+    @in_c("rmsprop")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         alpha, momentum = group["alpha"], group["momentum"]
         grad = _decayed(group, data, grad)
@@ -177,6 +189,12 @@ class RMSprop(Optimizer):
             direction = state["momentum_buffer"] = momentum * state.get("momentum_buffer", 0.0) + direction
         new: Vector = data - group["lr"] * direction
         return new
+
+    def _constants(self, group: dict[str, Any], state: dict[str, Any]) -> Constants:
+        alpha, momentum = group["alpha"], group["momentum"]
+        used = {"square_avg": True, "grad_avg": group["centered"], "momentum_buffer": momentum != 0.0}
+        constants = group["lr"], alpha, 1.0 - alpha, group["eps"], group["weight_decay"], momentum
+        return constants, {name: 0.0 for name in used if used[name]}
 
 
 class Adam(Optimizer):
@@ -218,8 +236,19 @@ class Adam(Optimizer):
 
     settings = declared(__init__)
 
+    @in_c("adam")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         return data - self._adaptive_step(group, state, _decayed(group, data, grad))
+
+    def _constants(self, group: dict[str, Any], state: dict[str, Any]) -> Constants:
+        (beta1, beta2), t = group["betas"], state["step"]
+        rate, correction = group["lr"] / (1.0 - beta1**t), (1.0 - beta2**t) ** 0.5
+        constants = beta1, 1.0 - beta1, beta2, 1.0 - beta2, rate, correction, group["eps"], *self._decay(group)
+        return constants, dict.fromkeys(self.vectors if group["amsgrad"] else self.vectors[:2], 0.0)
+
+    def _decay(self, group: dict[str, Any]) -> tuple[float, float]:
+        """Return the weight decay that is added to the gradient, and the factor of the parameters."""
+        return group["weight_decay"], 1.0
 
     def _adaptive_step(self, group: dict[str, Any], state: dict[str, Any], grad: Vector) -> Vector:
         (beta1, beta2), t = group["betas"], state["step"]
@@ -263,9 +292,13 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(parameters, **self._settings_among(locals()))
 
+    @in_c("adam")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         kept: Vector = data * (1.0 - group["lr"] * group["weight_decay"])
         return kept - self._adaptive_step(group, state, grad)
+
+    def _decay(self, group: dict[str, Any]) -> tuple[float, float]:
+        return 0.0, 1.0 - group["lr"] * group["weight_decay"]
 
 
 def _decayed(group: dict[str, Any], data: Vector, grad: Vector) -> Vector:

@@ -1,26 +1,47 @@
 """Base class of the optimizers: parameter groups, `step`, `zero_grad`, and a state that can be saved and restored.
 
 An optimizer is a class with a constructor, which declares the settings (see `common.checks.declared`), and one method,
-`_update`, with the formula.
+`_update`, with the formula. Where the formula has a twin in C (`in_c`), that runs: one pass over the parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from ..common.checks import Check, checked, numbers, whole
 from ..engine import Value
 from ..engine.vectors import (
     Vector,
     as_vector,
+    changeable,
     check_parameters,
     clear_gradients,
+    has_vectors_in_c,
     ieee_arithmetic,
     read_data,
     read_gradients,
+    update_in_c,
     write_data,
 )
+
+#: The constants of a formula in C, and the first numbers of the vectors that it uses, by name.
+Constants: TypeAlias = tuple[tuple[float, ...], dict[str, float]]
+Formula = TypeVar("Formula", bound=Callable[..., Vector])
+
+
+def in_c(name: str) -> Callable[[Formula], Formula]:
+    """Mark an `_update` whose formula C knows by a name, and computes to the same bits.
+
+    The class has a method `_constants`, too. The `_update` of a subclass is not marked, and runs itself.
+    """
+
+    def mark(formula: Formula) -> Formula:
+        formula.in_c = name  # type: ignore[attr-defined]
+        return formula
+
+    return mark
 
 
 class Optimizer:
@@ -34,7 +55,8 @@ class Optimizer:
     Attributes:
         param_groups: one dict a group, with `"params"` and every setting; a setting changed there (a schedule changes
             `"lr"`) takes effect at the next step.
-        state: one dict a group, with the number of steps taken and the vectors that the formula keeps between steps.
+        state: one dict a group, with the number of steps taken and the vectors that the formula keeps between steps; a
+            step may change them in place.
 
     Raises:
         TypeError, ValueError: for parameters that are not distinct leaf Values, and for invalid settings.
@@ -118,22 +140,35 @@ class Optimizer:
             kind = type(closure).__name__
             raise TypeError(f"{type(self).__name__}.step: closure: expected a function, got an object of type {kind}")
         loss = None if closure is None else closure()
-        updates: list[tuple[list[Value], Vector]] = []
         for i in range(len(self.param_groups)):
             self._check_size(i)
-        with ieee_arithmetic():
-            for group, state in zip(self.param_groups, self.state):
-                parameters = group["params"]
-                state["step"] += 1
-                new = self._update(group, state, read_data(parameters), read_gradients(parameters))
-                updates.append((parameters, new))
-        for parameters, new in updates:
-            write_data(parameters, new)
+        updates = [self._prepared(group, state) for group, state in zip(self.param_groups, self.state)]
+        for update in updates:
+            update()
         return loss
+
+    def _prepared(self, group: dict[str, Any], state: dict[str, Any]) -> Callable[[], None]:
+        """Begin a step with a group: return a function that changes the parameters."""
+        parameters = group["params"]
+        state["step"] += 1
+        name = getattr(self._update, "in_c", None)
+        if name is None or not has_vectors_in_c():
+            with ieee_arithmetic():
+                new = self._update(group, state, read_data(parameters), read_gradients(parameters))
+            return partial(write_data, parameters, new)
+        constants, used = self._constants(group, state)
+        for vector, initial in used.items():
+            state[vector] = changeable(state.get(vector), len(parameters), initial)
+        vectors = tuple([state[vector] if vector in used else None for vector in self.vectors])
+        return partial(update_in_c, parameters, name, constants, vectors)
 
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         """Return the new data of a group's parameters; the formula of the optimizer."""
         raise NotImplementedError(f"{type(self).__name__} does not define _update(group, state, data, grad)")
+
+    def _constants(self, group: dict[str, Any], state: dict[str, Any]) -> Constants:
+        """Return the constants of the formula in C, and the first numbers of the vectors that it uses, by name."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _constants(group, state)")
 
     # --- saving and restoring ------------------------------------------------------------------------------------
 

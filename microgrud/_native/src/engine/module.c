@@ -15,6 +15,7 @@
  *   functions.c                 microgrud.functions and the methods of a Value as callables of C
  *   parameters.c                the parameters of a Module
  *   vectors.c                   numbers of a list of Values to and from a vector
+ *   updates.c                   the formulas of the optimizers
  *   order.h, order.c            the topological order
  *   subgraph.h, subgraph.c      the part of a graph between inputs and outputs
  *   passes.c                    reverse and forward mode on it
@@ -153,6 +154,8 @@ static PyMethodDef module_methods[] = {
              "Add a vector to the parameters' data or gradients; no other thread sees a part of the sums."),
     FUNCTION(write_numbers, METH_FASTCALL, "parameters, of_gradients, vector",
              "Set the data, or the gradients, of Values from a vector of doubles."),
+    FUNCTION(update, METH_FASTCALL, "parameters, formula, constants, vectors",
+             "Take one step with parameters by the formula of an optimizer; it changes the vectors in place."),
     FUNCTION(find_parameters, METH_FASTCALL, "module, kind, leaves_and, named",
              "Return the parameters found in a Module, each once, as microgrud.nn.module does; `kind` is Module."),
     FUNCTION(clear_gradients, METH_O, "parameters", "Set the grad of every parameter to zero."),

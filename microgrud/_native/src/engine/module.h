@@ -8,6 +8,11 @@
 INTERNAL PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *add_to_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+INTERNAL int take_doubles(PyObject *vector, bool writable, Py_buffer *view);
+INTERNAL int check_size(const Py_buffer *view, PyObject *parameters);
+INTERNAL void refuse_item(PyObject *parameters, Py_ssize_t k);
+/* updates.c */
+INTERNAL PyObject *update(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 /* parameters.c */
 INTERNAL PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *clear_gradients(PyObject *module, PyObject *parameters);

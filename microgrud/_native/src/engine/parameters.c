@@ -454,12 +454,16 @@ PyObject *clear_gradients(PyObject *module, PyObject *parameters)
     PyObject *sequence = PyList_CheckExact(parameters) ? Py_NewRef(parameters) : PySequence_List(parameters);
     PyObject *zero = sequence == NULL ? NULL : PyFloat_FromDouble(0.0);
     int status = zero == NULL ? -1 : 0;
-    for (Py_ssize_t k = 0; status == 0 && k < PyList_GET_SIZE(sequence); k++) {
-        PyObject *parameter = PyList_GET_ITEM(sequence, k);
-        if (is_plain_value(parameter) && !is_traced(state)) {
-            as_node(parameter)->grad = 0.0;
-            continue;
+    Py_ssize_t k = 0;
+    if (zero != NULL && !is_traced(state)) {
+        PyObject **items = PySequence_Fast_ITEMS(sequence);
+        Py_ssize_t size = PyList_GET_SIZE(sequence);
+        for (; k < size && is_plain_value(items[k]); k++) {
+            as_node(items[k])->grad = 0.0;
         }
+    }
+    for (; status == 0 && k < PyList_GET_SIZE(sequence); k++) {
+        PyObject *parameter = PyList_GET_ITEM(sequence, k);
         Py_INCREF(parameter); /* other code may change the list */
         status = PyObject_SetAttrString(parameter, "grad", zero);
         Py_DECREF(parameter);

@@ -2,56 +2,47 @@
 #include "engine/module.h"
 #include "engine/node.h"
 
-/* Take (parameters, of_gradients, vector): return the Values as a list or tuple, and get the buffer of as many doubles.
- */
-static PyObject *take_parameters(State *state, PyObject *const *args, Py_ssize_t nargs, int writable, Py_buffer *view)
+/* Get the buffer of a vector of doubles. Return -1 on error. */
+int take_doubles(PyObject *vector, bool writable, Py_buffer *view)
 {
-    if (nargs != 3) {
-        PyErr_Format(PyExc_TypeError, "expected parameters, of_gradients and vector, got %zd arguments", nargs);
-        return NULL;
+    if (PyObject_GetBuffer(vector, view, PyBUF_ND | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0)) < 0) {
+        return -1;
     }
-    PyObject *parameters = PySequence_Fast(args[0], "expected a list of Values");
-    if (parameters == NULL) {
-        return NULL;
-    }
-    if (PyObject_GetBuffer(args[2], view, PyBUF_ND | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0)) < 0) {
-        Py_DECREF(parameters);
-        return NULL;
-    }
-    Py_ssize_t count = PySequence_Fast_GET_SIZE(parameters);
-    bool fits = view->ndim == 1 && view->format != NULL && strcmp(view->format, "d") == 0 && view->shape[0] == count;
-    if (!fits) {
-        PyErr_Format(PyExc_ValueError, "expected a vector of %zd doubles", count);
-    }
-    for (Py_ssize_t k = 0; k < count && fits; k++) {
-        PyObject *parameter = PySequence_Fast_GET_ITEM(parameters, k);
-        if (!is_value(state, parameter)) {
-            PyErr_Format(PyExc_TypeError, "expected Values, got an object of type %.200s at index %zd",
-                         Py_TYPE(parameter)->tp_name, k);
-            fits = false;
-        }
-    }
-    if (!fits) {
+    if (view->ndim != 1 || view->format == NULL || strcmp(view->format, "d") != 0) {
+        PyErr_SetString(PyExc_ValueError, "expected a vector of doubles");
         PyBuffer_Release(view);
-        Py_CLEAR(parameters);
+        return -1;
     }
-    return parameters;
+    return 0;
+}
+
+/* Raise unless a vector has a number for each parameter. Return -1 if it has not. */
+int check_size(const Py_buffer *view, PyObject *parameters)
+{
+    if (view->shape[0] == PySequence_Fast_GET_SIZE(parameters)) {
+        return 0;
+    }
+    PyErr_Format(PyExc_ValueError, "expected a vector of %zd doubles", PySequence_Fast_GET_SIZE(parameters));
+    return -1;
+}
+
+/* Raise a TypeError for an item of a list of parameters that is no Value. */
+void refuse_item(PyObject *parameters, Py_ssize_t k)
+{
+    PyErr_Format(PyExc_TypeError, "expected Values, got an object of type %.200s at index %zd",
+                 Py_TYPE(PySequence_Fast_GET_ITEM(parameters, k))->tp_name, k);
 }
 
 typedef enum { TO_VECTOR, FROM_VECTOR, ADDED } Direction;
 
-static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t nargs, Direction direction)
+/* Copy numbers in one pass, up to the first item that is no Value; return its index, or the size of the list. */
+static Py_ssize_t copy_items(const State *state, PyObject *parameters, double *vector, Direction direction,
+                             bool of_gradients)
 {
-    Py_buffer view;
-    /* This may run code that changes the list, and comes before the list is read. */
-    int of_gradients = nargs == 3 ? PyObject_IsTrue(args[1]) : 0;
-    PyObject *parameters = of_gradients < 0 ? NULL : take_parameters(state, args, nargs, direction == TO_VECTOR, &view);
-    if (parameters == NULL) {
-        return NULL;
-    }
-    double *vector = view.buf;
-    for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(parameters); k++) {
-        Node *node = as_node(PySequence_Fast_GET_ITEM(parameters, k));
+    PyObject **items = PySequence_Fast_ITEMS(parameters);
+    Py_ssize_t size = PySequence_Fast_GET_SIZE(parameters), k = 0;
+    for (; k < size && is_value(state, items[k]); k++) {
+        Node *node = as_node(items[k]);
         double *number = of_gradients ? &node->grad : &node->data;
         if (direction == ADDED) {
             *number += vector[k]; /* no other thread runs in between */
@@ -61,8 +52,35 @@ static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t na
             vector[k] = *number;
         }
     }
+    return k;
+}
+
+static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t nargs, Direction direction)
+{
+    if (nargs != 3) {
+        return PyErr_Format(PyExc_TypeError, "expected parameters, of_gradients and vector, got %zd arguments", nargs);
+    }
+    int of_gradients = PyObject_IsTrue(args[1]);
+    PyObject *parameters = of_gradients < 0 ? NULL : PySequence_Fast(args[0], "expected a list of Values");
+    Py_buffer view;
+    /* All this may run code that changes the list, and comes before the list is read. */
+    if (parameters == NULL || take_doubles(args[2], direction == TO_VECTOR, &view) < 0) {
+        Py_XDECREF(parameters);
+        return NULL;
+    }
+    int status = check_size(&view, parameters);
+    if (status == 0) {
+        Py_ssize_t done = copy_items(state, parameters, view.buf, direction, of_gradients);
+        if (done < PySequence_Fast_GET_SIZE(parameters)) {
+            refuse_item(parameters, done);
+            status = -1;
+        }
+    }
     PyBuffer_Release(&view);
     Py_DECREF(parameters);
+    if (status < 0) {
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
