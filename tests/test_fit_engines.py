@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,10 +16,10 @@ import pytest
 from inside import thresholds
 from lines import ROWS, TARGETS, Line, at_step, mean_absolute_error, train
 
-from microgrud import CompileError, Value, custom_op, detect_anomaly, exp, log, losses, no_grad
+from microgrud import CompileError, Value, compile, custom_op, detect_anomaly, exp, log, losses, no_grad
 from microgrud.losses import cross_entropy, squared_error
 from microgrud.nn import MLP
-from microgrud.optim import LBFGS, SGD, OneCycleLR, StepLR
+from microgrud.optim import LBFGS, SGD, Adam, OneCycleLR, Optimizer, StepLR
 from microgrud.train import EarlyStopping, History, TrainingDivergedError, TrainingEvent, objective
 
 CLASSES = [0, 1, 2, 1, 0, 2, 2, 1, 0, 1]
@@ -105,6 +106,34 @@ def recorded_losses() -> Iterator[list[Any]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objective, "RecordedLoss", lambda *args: made.append(real(*args)) or made[-1])
         yield made
+
+
+@pytest.mark.parametrize("optimizer", [partial(SGD, lr=0.1, momentum=0.9), partial(Adam, lr=0.01)])
+@pytest.mark.parametrize(
+    ("loss", "targets", "outputs"),
+    [(squared_error, TARGETS, 1), (cross_entropy, CLASSES, 3)],
+    ids=["floats", "classes"],
+)
+def test_a_run_has_the_bits_of_a_loop_with_a_compiled_loss(
+    optimizer: Callable[..., Optimizer], loss: Any, targets: list[Any], outputs: int
+) -> None:
+    in_fit, by_hand = network(outputs), network(outputs)
+    own = compile(lambda x, y: loss(by_hand(x), y), batched=("x", "y"))
+    metric = {"metric": mean_absolute_error} if outputs == 1 else {}
+    kept = optimizer(in_fit.parameters())
+    history = train(in_fit, y=targets, loss=loss, optimizer=kept, shuffle=False, compile=True, **metric)
+    steps = optimizer(by_hand.parameters())
+    norms = []
+    for _ in range(3):
+        for start in range(0, len(ROWS), 4):
+            steps.zero_grad()
+            own.backward(np.array(ROWS[start : start + 4]), np.array(targets[start : start + 4]))
+            norms.append(math.hypot(*[p.grad for p in by_hand.parameters()]))
+            steps.step()
+    assert history.engine == "tape"
+    assert numbers(in_fit) == numbers(by_hand)
+    assert [p.grad for p in in_fit.parameters()] == [p.grad for p in by_hand.parameters()]
+    assert history.gradient_norm == norms
 
 
 def test_one_recording_serves_every_class() -> None:

@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -134,6 +135,27 @@ def test_a_step_to_parameters_that_are_not_finite_is_undone_and_named() -> None:
     model = Line(1.0, 2.0)
     with pytest.raises(TrainingDivergedError, match="epoch 1, batch 1 of 3: the step makes w0 -?inf"):
         train(model, loss=lambda p, t: 1e160 * p, optimizer=SGD(model.parameters(), lr=1e160), X=[[1.0, 1.0]] * 10)
+    assert model.numbers == [1.0, 2.0, 0.0]
+
+
+@pytest.mark.parametrize("way", ["subclass", "attribute", "not its parameter"])
+def test_a_step_is_undone_whatever_made_a_parameter_infinite(way: str) -> None:
+    model = Line(1.0, 2.0)
+
+    def spoil(step: Callable[..., Any], *args: Any) -> None:
+        step(*args)
+        model.b.data = math.inf
+
+    class Spoiling(SGD):
+        def step(self, *args: Any) -> None:
+            spoil(super().step, *args)
+
+    kind = SGD if way == "attribute" else Spoiling
+    optimizer = kind(model.w if way == "not its parameter" else model.parameters(), lr=0.1)
+    if way == "attribute":
+        optimizer.step = partial(spoil, optimizer.step)  # type: ignore[method-assign]
+    with pytest.raises(TrainingDivergedError, match="the step makes b inf"):
+        train(model, optimizer=optimizer)
     assert model.numbers == [1.0, 2.0, 0.0]
 
 

@@ -81,6 +81,14 @@ class Replay:
     def gradients(
         self, args: tuple[Any, ...], positions: tuple[int, ...], weights: npt.NDArray[Any] | None, /
     ) -> Any: ...
+    def flat(
+        self,
+        args: tuple[Any, ...],
+        leaves: npt.NDArray[Any] | None,
+        slopes: npt.NDArray[Any] | None,
+        outputs: npt.NDArray[Any] | None,
+        /,
+    ) -> Any: ...
 
 class Tree:
     """Recordings for arguments of one structure: each sample is replayed by the one whose branches it takes."""
@@ -90,4 +98,12 @@ class Tree:
     def backward(self, args: tuple[Any, ...], /) -> Any: ...
     def gradients(
         self, args: tuple[Any, ...], positions: tuple[int, ...], weights: npt.NDArray[Any] | None, /
+    ) -> Any: ...
+    def flat(
+        self,
+        args: tuple[Any, ...],
+        leaves: npt.NDArray[Any] | None,
+        slopes: npt.NDArray[Any] | None,
+        outputs: npt.NDArray[Any] | None,
+        /,
     ) -> Any: ...

@@ -99,18 +99,15 @@ def euclidean_norm(x: Vector) -> float:
     """Compute the square root of the sum of the squares, as `math.hypot` does: correctly rounded, without overflow.
 
     The root in 80 bits gives the same float, unless it lies close to the middle of two: then `math.hypot` decides. For
-    6,000 numbers that takes 40% of the time of `math.hypot`, which was a fifth of a step of training.
+    101,770 numbers that takes 0.1 ms in C, and `math.hypot` of a list 3 ms.
 
     >>> euclidean_norm(as_vector([3.0, -4.0]))
     5.0
     """
-    if _HAS_NUMPY and len(x) > _FEWEST_IN_LONG_DOUBLES and np.finfo(np.longdouble).nmant >= 63:
-        # 64 roundings: NumPy adds pairwise, with some 20 additions in a row for a million numbers.
-        error = np.longdouble(2.0**-58)
-        with ieee_arithmetic():
-            norm = np.sqrt(np.square(x, dtype=np.longdouble).sum())
-            if float(norm * (1 - error)) == float(norm * (1 + error)):
-                return float(norm)
+    if _HAS_NUMPY and native.engine is not None and len(x) > _FEWEST_IN_LONG_DOUBLES:
+        found: float | None = native.engine.norm(np.ascontiguousarray(x))
+        if found is not None:
+            return found
     return math.hypot(*x.tolist())
 
 
@@ -197,9 +194,10 @@ def changeable(vector: Vector | None, size: int, initial: float) -> Vector:
 
 def update_in_c(
     parameters: Sequence[Value], formula: str, constants: tuple[float, ...], vectors: tuple[Vector | None, ...]
-) -> None:
-    """Change the parameters, and the vectors in place, by the formula of an optimizer."""
-    native.engine.update(parameters, formula, constants, vectors)  # type: ignore[union-attr]
+) -> bool:
+    """Change parameters by the formula of an optimizer, and the vectors in place; return whether all are finite."""
+    finite: bool = native.engine.update(parameters, formula, constants, vectors)  # type: ignore[union-attr]
+    return finite
 
 
 def _read(parameters: Sequence[Value], of_gradients: bool) -> Vector:

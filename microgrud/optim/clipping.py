@@ -61,8 +61,13 @@ def clip_grad_norm(parameters: Iterable[Value], max_norm: float) -> float:
             f"{f' ({found[i].label})' if found[i].label else ''} is {found[i].grad}; the gradients are left as they are"
         )
     if norm > limit:
-        write_gradients(found, gradients * (limit / norm))
+        scale_gradients(found, limit / norm)
     return norm
+
+
+def scale_gradients(parameters: Sequence[Value], factor: float) -> None:
+    """Multiply the parameters' gradients by a factor."""
+    write_gradients(parameters, read_gradients(parameters) * factor)
 
 
 def clip_grad_value(parameters: Iterable[Value], max_value: float) -> None:

@@ -69,6 +69,9 @@ class Optimizer:
     #: True if `step` evaluates the loss itself and so needs a closure.
     needs_closure: ClassVar[bool] = False
 
+    #: Whether the last step of this class has made all parameters finite numbers; None if that is not known.
+    made_finite: bool | None = None
+
     def __init__(self, parameters: Iterable[Value] | Iterable[Mapping[str, Any]], **settings: Any) -> None:
         self.defaults = self._checked(settings, type(self).__name__)
         self.param_groups: list[dict[str, Any]] = []
@@ -142,13 +145,14 @@ class Optimizer:
         loss = None if closure is None else closure()
         for i in range(len(self.param_groups)):
             self._check_size(i)
+        self.made_finite = None
         updates = [self._prepared(group, state) for group, state in zip(self.param_groups, self.state)]
-        for update in updates:
-            update()
+        found = [update() for update in updates]
+        self.made_finite = None if None in found else all(found)
         return loss
 
-    def _prepared(self, group: dict[str, Any], state: dict[str, Any]) -> Callable[[], None]:
-        """Begin a step with a group: return a function that changes the parameters."""
+    def _prepared(self, group: dict[str, Any], state: dict[str, Any]) -> Callable[[], bool | None]:
+        """Begin a step with a group: return a function that changes the parameters, as for `made_finite`."""
         parameters = group["params"]
         state["step"] += 1
         name = getattr(self._update, "in_c", None)

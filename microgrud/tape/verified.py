@@ -7,6 +7,7 @@ model and the loss of its caller so, and goes back to them if a recording turns 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,8 +17,9 @@ import numpy as np
 from .branches import Branches
 from .evaluation import Evaluation, evaluate, too_many_paths
 from .recorder import CompileError
+from .replays import replay_of
 from .settings import Settings
-from .signature import read_arguments
+from .signature import ArgumentPart, read_arguments
 
 #: Maximum number of recordings to keep for later batches.
 _MOST_RECORDINGS = 128
@@ -38,7 +40,7 @@ class VerifiedRecordings:
         self.most_paths = most_paths
         self.arguments = read_arguments(list(samples), list(samples.values()), {}, list(samples))
         self.branches = Branches(f, Settings(threads=os.cpu_count() or 1, max_paths=_NO_LIMIT))
-        self._numbers, self._integers = np.array(self.arguments.numbers), np.array(self.arguments.integers)
+        self._batches = [self._samples_first(part) for part in self.arguments.parts]
 
     def first_sample(self) -> list[Any]:
         """Return the arguments of the first sample as a recording is given them: in lists, with floats and integers."""
@@ -73,8 +75,14 @@ class VerifiedRecordings:
             CompileError: if a sample cannot be recorded, or a recording is wrong. The errors of the function are raised
                 too.
         """
-        numbers, integers = (list(x[:, indices]) if len(x) else [] for x in (self._numbers, self._integers))
-        arguments = replace(self.arguments, samples=len(indices), numbers=numbers, integers=integers)
+        batches = [batch[indices] for batch in self._batches]
+        replayed = self._replayed(batches) if gradient else None
+        if replayed is not None:
+            return replayed
+        columns: dict[bool, list[Any]] = {False: [], True: []}  # of integers?
+        for batch in batches:
+            columns[batch.dtype == np.int64] += list(np.ascontiguousarray(batch.reshape(len(batch), -1).T))
+        arguments = replace(self.arguments, samples=len(indices), numbers=columns[False], integers=columns[True])
         seeds = None
         if gradient:
             seeds = [1.0 / len(indices)] + [0.0] * (self.branches.recordings[0].structure.size - 1)
@@ -88,3 +96,28 @@ class VerifiedRecordings:
             last_used = sorted(self.branches.recordings, key=lambda recording: recording.used)
             self.branches.recordings = last_used[-_MOST_RECORDINGS:]
         return result
+
+    def _samples_first(self, part: ArgumentPart) -> np.ndarray:
+        """Return an argument, all of whose numbers come from samples, as an array whose first axis is theirs."""
+        own = self.arguments.integers if part.kind == "batch of integers" else self.arguments.numbers
+        columns = np.array(own[part.first : part.first + part.size]).reshape(part.size, -1)
+        return np.ascontiguousarray(columns.T).reshape(-1, *part.shape)
+
+    def _replayed(self, batches: Sequence[np.ndarray]) -> Evaluation | None:
+        """Evaluate samples, with the gradient, by a replay of the only recording; None if that does not serve them.
+
+        A replay of several recordings may add their parts of the gradient in another order in a resumed run.
+        """
+        if len(self.branches.recordings) != 1:
+            return None
+        recording = self.branches.recordings[0]
+        executor = next(iter(recording.executors.values()))
+        if executor.replay is None:
+            executor.replay = replay_of(executor, self.arguments.parts, True, False, self.branches.settings.threads)
+        if executor.replay is None:
+            return None
+        outputs, slopes = np.empty((recording.structure.size, len(batches[0]))), np.empty(len(recording.leaves))
+        if executor.replay.flat(tuple(batches), None, slopes, outputs) is NotImplemented:
+            return None
+        recording.used = time.monotonic()
+        return Evaluation(recording.structure, outputs, leaves=[(recording.leaves, slopes)])

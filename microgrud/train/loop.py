@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from ..common.checks import POSITIVE, flag, one_of, optional, real, whole
 from ..engine import Value
 from ..engine.vectors import read_data
-from ..optim.clipping import clip_grad_norm
+from ..optim.clipping import scale_gradients
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
 from . import arguments
@@ -215,8 +215,8 @@ class Training(RunState):
         if self.objective.untrained is not None and self.objective.untrained.batches >= 2:
             self.objective.untrained.warn(self.model, self.loss, stacklevel=5)  # at the call of `fit`
             self.objective.untrained = None
-        if self.clip_norm is not None:
-            clip_grad_norm(self.optimizer.parameters(), self.clip_norm)
+        if self.clip_norm is not None and norm > self.clip_norm:
+            scale_gradients(self.optimizer.parameters(), self.clip_norm / norm)
         with self.guard.step(where):
             self.optimizer.step((lambda: self.loss_and_gradient(batch)) if self.optimizer.needs_closure else None)
         targets = [] if self.metric is None else [self.samples.targets[i] for i in batch]

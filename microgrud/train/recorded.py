@@ -48,7 +48,8 @@ class Measured(NamedTuple):
         The parts come in the order in which branches were first taken. They are added in an order that does not depend
         on it, so that a resumed run, whose recordings are new, continues with bit-identical results.
         """
-        for leaves, numbers in sorted(self.gradient, key=lambda part: part[1].tobytes()):
+        parts = self.gradient
+        for leaves, numbers in sorted(parts, key=lambda part: part[1].tobytes()) if len(parts) > 1 else parts:
             add_to_gradients(leaves, numbers)
 
     def leaves(self) -> list[Value]:

@@ -8,6 +8,7 @@
 INTERNAL PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *add_to_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+INTERNAL PyObject *norm(PyObject *Py_UNUSED(module), PyObject *vector);
 INTERNAL int take_doubles(PyObject *vector, bool writable, Py_buffer *view);
 INTERNAL int check_size(const Py_buffer *view, PyObject *parameters);
 INTERNAL void refuse_item(PyObject *parameters, Py_ssize_t k);

@@ -176,10 +176,10 @@ static int take_vectors(const Formula *formula, PyObject *given, Py_buffer *view
     return 0;
 }
 
-/* Update the parameters, block by block. Stop at an object that is no Value, and return its index;
- * return -1 if there is none. */
+/* Update the parameters, block by block; *finite tells whether all are finite then. Stop at an object that is no Value,
+ * and return its index; return -1 if there is none. */
 static Py_ssize_t update_all(const State *state, const Formula *formula, const double *constants, PyObject *parameters,
-                             double **kept)
+                             double **kept, bool *finite)
 {
     double data[BLOCK], grad[BLOCK];
     PyObject **items = PySequence_Fast_ITEMS(parameters);
@@ -197,6 +197,7 @@ static Py_ssize_t update_all(const State *state, const Formula *formula, const d
         formula->update[is_wide](constants, (size_t)count, data, grad, kept);
         for (Py_ssize_t k = 0; k < count; k++) {
             as_node(items[start + k])->data = data[k];
+            *finite = *finite && isfinite(data[k]);
         }
         for (Py_ssize_t k = 0; k < formula->kept; k++) {
             kept[k] = kept[k] == NULL ? NULL : kept[k] + count;
@@ -205,7 +206,7 @@ static Py_ssize_t update_all(const State *state, const Formula *formula, const d
     return -1;
 }
 
-/* update(parameters, formula, constants, vectors) */
+/* update(parameters, formula, constants, vectors): tell whether all parameters are finite then. */
 PyObject *update(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     if (nargs != 4) {
@@ -226,7 +227,11 @@ PyObject *update(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     for (int k = 0; status == 0 && k < taken; k++) {
         status = check_size(&views[k], parameters);
     }
-    Py_ssize_t wrong = status < 0 ? -1 : update_all(state_of_module(module), formula, constants, parameters, kept);
+    bool finite = true;
+    Py_ssize_t wrong = -1;
+    if (status == 0) {
+        wrong = update_all(state_of_module(module), formula, constants, parameters, kept, &finite);
+    }
     if (wrong >= 0) {
         refuse_item(parameters, wrong);
     }
@@ -237,5 +242,5 @@ PyObject *update(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (status < 0 || wrong >= 0) {
         return NULL;
     }
-    Py_RETURN_NONE;
+    return PyBool_FromLong(finite);
 }

@@ -2,25 +2,30 @@
 #include "replay/gradients.h"
 #include "replay/tree.h"
 
+/* Return output k of the first sample; *stride is the distance to that of the next one. */
+static const double *numbers_of_output(const Call *call, size_t k, size_t *stride)
+{
+    const Tapes *tapes = call->tree->replays[0]->tapes;
+    *stride = 1;
+    if (call->outputs != NULL) {
+        return call->outputs + k * call->samples;
+    }
+    const int32_t uniform = tapes->uniform.uniform_count;
+    size_t row = 0;
+    for (size_t before = 0; before < k; before++) {
+        row += tapes->output_slots[before] >= uniform;
+    }
+    *stride = tapes->output_slots[k] >= uniform;
+    return *stride == 0 ? &call->frames[0]->U[tapes->output_slots[k]]
+                        : call->frames[0]->outputs + row * call->samples;
+}
+
 /* Return output k; for a batch, its sum or mean over the samples. */
 static PyObject *output_of(const Call *call, size_t k)
 {
     const Replay *replay = call->tree->replays[0];
-    const Tapes *tapes = replay->tapes;
-    const double *numbers;
-    size_t stride = 1;
-    if (call->outputs != NULL) {
-        numbers = call->outputs + k * call->samples;
-    } else {
-        const int32_t uniform = tapes->uniform.uniform_count;
-        size_t row = 0;
-        for (size_t before = 0; before < k; before++) {
-            row += tapes->output_slots[before] >= uniform;
-        }
-        stride = tapes->output_slots[k] >= uniform;
-        numbers = stride == 0 ? &call->frames[0]->U[tapes->output_slots[k]]
-                              : call->frames[0]->outputs + row * call->samples;
-    }
+    size_t stride;
+    const double *numbers = numbers_of_output(call, k, &stride);
     const double sum = sum_in_order(numbers, stride, call->samples);
     return PyFloat_FromDouble(replay->mean ? sum / (double)call->samples : sum);
 }
@@ -126,5 +131,90 @@ PyObject *replay_gradients(PyObject *self, PyObject *arguments)
     if (view.obj != NULL) {
         PyBuffer_Release(&view);
     }
+    return result;
+}
+
+/* --- vectors in place of leaves --- */
+
+/* Get the buffer of `count` doubles; None has none, and gives NULL. Return 1, or -1 with an exception. */
+static int take_doubles(PyObject *object, size_t count, bool writable, Py_buffer *view, double **numbers)
+{
+    view->obj = NULL;
+    *numbers = NULL;
+    if (object == Py_None) {
+        return 1;
+    }
+    if (PyObject_GetBuffer(object, view, (writable ? PyBUF_CONTIG : PyBUF_CONTIG_RO) | PyBUF_FORMAT) < 0) {
+        return -1;
+    }
+    if (view->format == NULL || strcmp(view->format, "d") != 0 || (size_t)view->len != count * sizeof(double)) {
+        PyErr_Format(PyExc_ValueError, "expected %zu doubles", count);
+        PyBuffer_Release(view);
+        return -1;
+    }
+    *numbers = view->buf;
+    return 1;
+}
+
+/* Write the derivatives with respect to the leaves of all replays, and the outputs of the samples. */
+static void write_flat(const Call *call, double *slopes, double *outputs)
+{
+    for (size_t p = 0; p < call->tree->count; p++) {
+        const Replay *replay = call->tree->replays[p];
+        const Frame *frame = call->frames[p];
+        for (size_t k = 0; slopes != NULL && k < replay->leaf_count; k++) {
+            *slopes++ = frame->status_of_all == DONE ? frame->G[replay->leaf_slots[k]] : 0.0;
+        }
+    }
+    for (size_t k = 0; outputs != NULL && k < call->tree->replays[0]->tapes->outputs; k++) {
+        size_t stride;
+        const double *numbers = numbers_of_output(call, k, &stride);
+        for (size_t i = 0; i < call->samples; i++) {
+            *outputs++ = numbers[i * stride];
+        }
+    }
+}
+
+/* flat(args, leaves, slopes, outputs) */
+PyObject *replay_flat(PyObject *self, PyObject *arguments)
+{
+    const Tree *tree = (Tree *)self;
+    PyObject *args, *objects[3], *result = NULL;
+    if (!PyArg_ParseTuple(arguments, "O!OOO:flat", &PyTuple_Type, &args, &objects[0], &objects[1], &objects[2])) {
+        return NULL;
+    }
+    const size_t outputs = tree->replays[0]->tapes->outputs, leaves = leaves_before(tree, tree->count);
+    double *weights = PyMem_Calloc(outputs + 1, sizeof *weights);
+    if (weights == NULL) {
+        return PyErr_NoMemory();
+    }
+    weights[0] = 1.0;
+    Call call;
+    int status = outputs > 0 ? begin_call(&call, tree, args, weights) : 0;
+    Py_buffer views[3];
+    double *numbers[3];
+    int taken = 0;
+    while (status == 1 && taken < 3) {
+        const size_t count = taken < 2 ? leaves : outputs * call.samples;
+        status = take_doubles(objects[taken], count, taken > 0, &views[taken], &numbers[taken]);
+        taken += status == 1;
+    }
+    if (status == 1) {
+        call.leaves = numbers[0];
+        status = run_call(&call);
+    }
+    if (status == 1) {
+        write_flat(&call, numbers[1], numbers[2]);
+        result = output_of(&call, 0);
+    } else {
+        result = not_implemented_unless_error(status);
+    }
+    while (taken > 0) {
+        PyBuffer_Release(&views[--taken]);
+    }
+    if (outputs > 0) {
+        end_call(&call);
+    }
+    PyMem_Free(weights);
     return result;
 }

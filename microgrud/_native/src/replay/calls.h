@@ -14,5 +14,9 @@ INTERNAL PyObject *replay_backward(PyObject *self, PyObject *args);
 /* gradients(args, positions, weights): return the first output, and a tuple of the derivatives of the weighted sum of
  * all outputs with respect to the arguments at these positions. */
 INTERNAL PyObject *replay_gradients(PyObject *self, PyObject *arguments);
+/* flat(args, leaves, slopes, outputs): return the first output, and write its derivatives with respect to the leaves of
+ * one replay after the other, and the outputs of all samples. `leaves` has numbers to take in place of theirs. Each of
+ * the three vectors may be None. */
+INTERNAL PyObject *replay_flat(PyObject *self, PyObject *arguments);
 
 #endif

@@ -34,6 +34,7 @@ typedef struct {
     size_t samples;
     double *outputs;       /* a row for each output; NULL if there is one replay, whose frame has them */
     const double *weights; /* of the outputs; NULL if no derivatives are wanted */
+    const double *leaves;  /* numbers in place of those of the leaves, for one replay after the other; or NULL */
 } Call;
 
 INTERNAL void free_frame(Frame *frame);

@@ -14,6 +14,7 @@ int begin_call(Call *call, const Tree *tree, PyObject *args, const double *weigh
     call->tree = tree;
     call->outputs = NULL;
     call->weights = weights;
+    call->leaves = NULL;
     call->begun = 0;
     while (call->begun < tree->count) {
         Replay *replay = tree->replays[call->begun];
@@ -63,13 +64,23 @@ static void take_again(PyThreadState *state)
     }
 }
 
+size_t leaves_before(const Tree *tree, size_t p)
+{
+    size_t count = 0;
+    for (size_t q = 0; q < p; q++) {
+        count += tree->replays[q]->leaf_count;
+    }
+    return count;
+}
+
 /* Run the program of uniform slots, before the first sample needs this replay. */
 static void begin_replay(const Call *call, size_t p)
 {
     const Replay *replay = call->tree->replays[p];
     Frame *frame = call->frames[p];
+    const double *given = call->leaves == NULL ? NULL : call->leaves + leaves_before(call->tree, p);
     for (size_t k = 0; k < replay->leaf_count; k++) {
-        frame->U[replay->leaf_slots[k]] = *number_of_leaf(replay, k, replay->data_offset);
+        frame->U[replay->leaf_slots[k]] = given != NULL ? given[k] : *number_of_leaf(replay, k, replay->data_offset);
     }
     PyThreadState *state = release_for(&replay->tapes->uniform);
     frame->status_of_all = forward_uniform(replay->tapes, frame->U, frame->scratch, replay->ignore);

@@ -14,6 +14,9 @@
 INTERNAL int begin_call(Call *call, const Tree *tree, PyObject *args, const double *weights);
 INTERNAL void end_call(Call *call);
 
+/* Return the number of leaves of the replays before replay p. */
+INTERNAL size_t leaves_before(const Tree *tree, size_t p);
+
 /* Run all samples, and then the backward passes over uniform slots. Return 0 if a sample is not DONE. */
 INTERNAL int run_call(const Call *call);
 

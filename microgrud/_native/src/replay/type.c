@@ -144,6 +144,9 @@ static PyMethodDef replay_methods[] = {
     {"gradients", replay_gradients, METH_VARARGS,
      "gradients($self, args, positions, weights, /)\n--\n\n"
      "Return the first output, and derivatives with respect to arguments at positions; or NotImplemented."},
+    {"flat", replay_flat, METH_VARARGS,
+     "flat($self, args, leaves, slopes, outputs, /)\n--\n\n"
+     "Return the first output, and write its derivatives, and the outputs of the samples; or NotImplemented."},
     {NULL, NULL, 0, NULL},
 };
 
