@@ -71,6 +71,10 @@ static int read_numbers_of_array(const Replay *replay, Frame *frame, const Argum
     if (view == NULL) {
         return 0;
     }
+    if (part->row >= 0) {
+        memcpy(frame->U + part->row, view->buf, part->count * sizeof(double));
+        return 1;
+    }
     for (size_t k = 0; k < part->count; k++) {
         if (whole) {
             if (!place_integer(replay, frame, part->first + k, ((const int64_t *)view->buf)[k])) {

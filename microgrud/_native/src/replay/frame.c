@@ -28,7 +28,7 @@ static Frame *new_frame(const Replay *replay)
     }
     frame->U = PyMem_Malloc((uniform + 1) * sizeof(double));
     frame->G = PyMem_Malloc((uniform + 1) * sizeof(double));
-    frame->scratch = PyMem_Malloc((3 * tapes->uniform.longest + 1) * sizeof(double));
+    frame->scratch = PyMem_Malloc((scratch_of_uniform(&tapes->uniform) + 1) * sizeof(double));
     frame->weights = PyMem_Malloc((tapes->outputs + 1) * sizeof(double));
     frame->columns = PyMem_Calloc(inputs + 1, sizeof(Column));
     frame->gradients = PyMem_Calloc(inputs + 1, sizeof(GradientColumn));

@@ -21,7 +21,8 @@ static bool has_integers(const ArgumentPart *part)
     return false;
 }
 
-/* Return a new array of zeros with the shape of a part, after the axis of the samples for a batch, and a view of it. */
+/* Return a new array with the shape of a part, after the axis of the samples for a batch, and a view of it. That of a
+ * batch holds zeros, and any other array no numbers yet. */
 static PyObject *new_array(const Call *call, const ArgumentPart *part, Py_buffer **view)
 {
     const int before = is_batch(part->kind);
@@ -35,7 +36,8 @@ static PyObject *new_array(const Call *call, const ArgumentPart *part, Py_buffer
             PyTuple_SET_ITEM(shape, axis, length);
         }
     }
-    PyObject *array = shape == NULL ? NULL : PyObject_CallOneArg(call->tree->replays[0]->zeros, shape); /* of float64 */
+    const Replay *replay = call->tree->replays[0];
+    PyObject *array = shape == NULL ? NULL : PyObject_CallOneArg(before ? replay->zeros : replay->array_type, shape);
     Py_XDECREF(shape);
     *view = &frame->views[frame->view_count];
     if (array == NULL || PyObject_GetBuffer(array, *view, PyBUF_CONTIG) < 0) {
@@ -64,8 +66,12 @@ static PyObject *gradient_of_batch(const Call *call, const ArgumentPart *part)
 }
 
 /* Write the derivatives with respect to numbers outside of batches: the sums over all replays. */
-static void write_gradients(const Call *call, size_t first, size_t count, double *sums)
+static void write_gradients(const Call *call, size_t first, size_t count, int32_t row, double *sums)
 {
+    if (row >= 0 && call->tree->count == 1 && call->frames[0]->status_of_all == DONE) {
+        memcpy(sums, call->frames[0]->G + row, count * sizeof *sums);
+        return;
+    }
     memset(sums, 0, count * sizeof *sums);
     for (size_t p = 0; p < call->tree->count; p++) {
         const int32_t *slots = call->tree->replays[p]->number_slots + first;
@@ -79,7 +85,7 @@ static void write_gradients(const Call *call, size_t first, size_t count, double
 static PyObject *gradient_of_number(const Call *call, size_t place)
 {
     double sum;
-    write_gradients(call, place, 1, &sum);
+    write_gradients(call, place, 1, -1, &sum);
     return PyFloat_FromDouble(sum);
 }
 
@@ -94,7 +100,7 @@ static PyObject *gradient_of_part(const Call *call, const ArgumentPart **next)
         Py_buffer *view;
         PyObject *array = new_array(call, part, &view);
         if (array != NULL) {
-            write_gradients(call, part->first, part->count, view->buf);
+            write_gradients(call, part->first, part->count, part->row, view->buf);
         }
         return array;
     }

@@ -45,6 +45,7 @@ typedef struct {
     Py_ssize_t shape[MOST_AXES];
     size_t count; /* of its parts, or of its numbers */
     size_t first; /* index of its first number, or integer, among those of all arguments */
+    int32_t row;  /* the slot of the first number of an array, if the others have the slots after it; else -1 */
 } ArgumentPart;
 
 /* The condition on an integer argument. */

@@ -38,7 +38,7 @@ static Py_ssize_t read_part(Replay *replay, PyObject *list, Py_ssize_t k)
         return -1;
     }
     ArgumentPart *part = &replay->parts[k];
-    *part = (ArgumentPart){(ArgumentKind)kind, (int)PyTuple_GET_SIZE(shape), {0}, (size_t)count, (size_t)first};
+    *part = (ArgumentPart){(ArgumentKind)kind, (int)PyTuple_GET_SIZE(shape), {0}, (size_t)count, (size_t)first, -1};
     bool fits = kind >= 0 && kind < ARGUMENT_KIND_COUNT && part->axes <= MOST_AXES;
     for (int axis = 0; axis < part->axes && fits; axis++) {
         part->shape[axis] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, axis));
@@ -58,6 +58,10 @@ static Py_ssize_t read_part(Replay *replay, PyObject *list, Py_ssize_t k)
         return -1;
     }
     replay->array_count += part->kind >= ARRAY_OF_NUMBERS;
+    part->row = part->kind == ARRAY_OF_NUMBERS && count > 0 ? slots[part->first] : -1;
+    for (size_t item = 1; part->row >= 0 && item < part->count; item++) {
+        part->row = slots[part->first + item] == slots[part->first + item - 1] + 1 ? part->row : -1;
+    }
     Py_ssize_t next = k + 1;
     for (Py_ssize_t item = 0; nested && item < count && next >= 0; item++) {
         next = read_part(replay, list, next);

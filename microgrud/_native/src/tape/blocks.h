@@ -70,6 +70,10 @@ struct Blocks {
     void (*backward_wide)(const int32_t *, const double *, double *);
     bool (*forward_wide_linear)(const int32_t *, double *);
     bool (*forward_wide_dot)(const int32_t *, double *);
+    bool (*forward_row)(const int32_t *, double *, double *);
+    void (*backward_row)(const int32_t *, const double *, double *, const double *);
+    bool (*forward_row_softmax)(const int32_t *, double *, double *);
+    void (*backward_row_softmax)(const int32_t *, double *, const double *);
     double (*dot)(const double *, const double *, size_t);
     void (*add_scaled)(double, const double *, double *, size_t);
 };

@@ -1,8 +1,8 @@
 /* The loops of the interpreter over blocks of samples, for one instruction set, whose settings (such as those of
- * ops/avx2.h) come before. Each of blocks_vectors.h, blocks_sums.h, blocks_operations.h, blocks_wide.h and this file
- * includes the one before.
+ * ops/avx2.h) come before. Each of blocks_vectors.h, blocks_sums.h, blocks_operations.h, blocks_wide.h, blocks_rows.h
+ * and this file includes the one before.
  */
-#include "tape/blocks_wide.h"
+#include "tape/blocks_rows.h"
 
 /* Put the number of a guard that does not hold into `failed`, unless an earlier one has failed. */
 TARGET static void check_guards(const Block *block, double *restrict failed)
@@ -106,6 +106,10 @@ const Blocks OF_SET(blocks) = {
     .backward_wide = backward_wide,
     .forward_wide_linear = forward_wide_linear,
     .forward_wide_dot = forward_wide_dot,
+    .forward_row = forward_row,
+    .backward_row = backward_row,
+    .forward_row_softmax = forward_row_softmax,
+    .backward_row_softmax = backward_row_softmax,
     .dot = dot,
     .add_scaled = add_scaled,
 };

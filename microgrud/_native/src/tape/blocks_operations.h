@@ -362,7 +362,7 @@ TARGET static void backward_sequence(const Block *block, const int32_t *code)
             continue;
         }
         gather(block, slots, n, i, xs);
-        sequence_slopes((Op)code[0], z[i], xs, n, slopes, rest);
+        slopes_of_sequence((Op)code[0], z[i], xs, n, slopes, rest);
         for (size_t k = 0; k < n; k++) {
             *adjoint_at(block, slots[k], i) += share_of(g[i], slopes[k]);
         }

@@ -16,6 +16,9 @@ enum {
     CODE_SOFTMAX,
     CODE_LOG_SOFTMAX,
     CODE_TANH,
+    /* rows.c turns operations over consecutive slots into these */
+    CODE_ROW,
+    CODE_ROW_SOFTMAX,
     /* wide.c merges several instructions into one of these */
     CODE_WIDE,
     CODE_WIDE_LINEAR,
@@ -208,6 +211,31 @@ static inline Dots read_dots(const int32_t *code)
                                : (Dots){(size_t)code[1], n, code + 3, code + 3 + n, code + 3 + 2 * n, code + 3 + 3 * n};
 }
 
+/* An operation over a row: n consecutive slots of a program without a batch, from `first` on. The backward pass needs
+ * what log-sum-exp and softmax keep, from the index `kept` on: n exponentials, and their sum. */
+typedef struct {
+    int32_t out, op;
+    size_t n, first, kept;
+} Row;
+
+static inline Row read_row(const int32_t *code)
+{
+    return (Row){code[1], code[2], (size_t)code[3], (size_t)code[4], (size_t)code[5]};
+}
+
+/* The results of softmax over a row, or its logarithm, that are used: the slot out[j] holds result places[j]. */
+typedef struct {
+    bool is_log;
+    size_t used, n, first, kept;
+    const int32_t *places, *out;
+} RowSoftmax;
+
+static inline RowSoftmax read_row_softmax(const int32_t *code)
+{
+    return (RowSoftmax){code[1] == CODE_LOG_SOFTMAX, (size_t)code[2], (size_t)code[3], (size_t)code[4],
+                        (size_t)code[5], code + 6, code + 6 + code[2]};
+}
+
 /* Return the product of an adjoint and a slope. It is 0 if the adjoint is 0, whatever the slope is, or if the result
  * does not depend on the operand. */
 static inline double share_of(double adjoint, double slope)
@@ -225,10 +253,52 @@ static inline double sum_out_of_range(const double *xs, size_t n, double divisor
     return sum / divisor * 0x1p64;
 }
 
+/* Return the number of operands of an operation over a sequence that are gathered; at least that of any other. */
+static inline size_t length_of_sequence(const int32_t *code)
+{
+    return code[0] < OP_COUNT                                            ? (size_t)code[2]
+           : code[0] == CODE_SOFTMAX || code[0] == CODE_LOG_SOFTMAX ? (size_t)code[1]
+                                                                         : 0;
+}
+
+/* Tell whether the tapes run an operation of the table. They have their own rule for the norm. */
+static inline bool runs_on_tapes(Op op)
+{
+    return (is_in_c(op) || op == OP_NORM) && !has_index(op);
+}
+
+/* Return a power of two that brings the greatest of the numbers of a norm, by size, near to 1, or as near as floats
+ * can; 1 if it is 0 or not finite. */
+static inline double scale_of_norm(double greatest)
+{
+    int exponent = 0;
+    if (greatest > 0.0 && greatest - greatest == 0.0) {
+        frexp(greatest, &exponent);
+    }
+    return ldexp(1.0, exponent < -1000 ? 1000 : exponent > 1000 ? -1000 : -exponent);
+}
+
+/* Return the norm of numbers times a scale, and the scale. */
+static inline double scaled_norm(const double *xs, size_t n, double *scale)
+{
+    double greatest = 0.0, sum = 0.0, lost = 0.0;
+    for (size_t k = 0; k < n; k++) {
+        greatest = fabs(xs[k]) > greatest ? fabs(xs[k]) : greatest;
+    }
+    *scale = scale_of_norm(greatest);
+    for (size_t k = 0; k < n && greatest - greatest == 0.0; k++) {
+        const double square = (xs[k] * *scale) * (xs[k] * *scale), next = sum + square, part = next - sum;
+        lost += (sum - (next - part)) + (square - part);
+        sum = next;
+    }
+    return greatest - greatest == 0.0 ? sqrt(sum + lost) : INFINITY;
+}
+
 /* Return the value over a sequence, also where the engine would get NaN and ask Python: a tape never asks Python. */
 static inline double sequence_number(Op op, const double *xs, size_t n, double *scratch)
 {
-    const double z = sequence_value(op, xs, n, scratch);
+    double scale;
+    const double z = op == OP_NORM ? scaled_norm(xs, n, &scale) / scale : sequence_value(op, xs, n, scratch);
     if (z == z) {
         return z;
     }
@@ -237,6 +307,20 @@ static inline double sequence_number(Op op, const double *xs, size_t n, double *
     }
     const double greatest = op == OP_LOGSUMEXP ? kernel_extreme(xs, n, true) : z;
     return isinf(greatest) ? greatest : z;
+}
+
+/* Write the local derivatives of an operation over a sequence. */
+static inline void slopes_of_sequence(Op op, double z, const double *xs, size_t n, double *slopes, double *scratch)
+{
+    if (op != OP_NORM) {
+        sequence_slopes(op, z, xs, n, slopes, scratch);
+        return;
+    }
+    double scale;
+    const double norm = scaled_norm(xs, n, &scale);
+    for (size_t k = 0; k < n; k++) {
+        slopes[k] = norm == 0.0 ? 0.0 : xs[k] * scale / norm;
+    }
 }
 
 /* Return bits of the operands, up to three, whose slopes are wanted. */

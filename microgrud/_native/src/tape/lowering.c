@@ -524,7 +524,7 @@ static bool is_native_code(int32_t code)
     case CODE_LOG_SOFTMAX:
         return true;
     default:
-        return code >= 0 && code < OP_COUNT && is_in_c((Op)code) && !has_index((Op)code);
+        return code >= 0 && code < OP_COUNT && runs_on_tapes((Op)code);
     }
 }
 

@@ -21,7 +21,7 @@ static PyObject *operation_codes(void)
                                                     "detach", CODE_DETACH, "softmax", CODE_SOFTMAX, "log_softmax",
                                                     CODE_LOG_SOFTMAX);
     for (int op = 0; codes != NULL && op < OP_COUNT; op++) {
-        if (!is_in_c((Op)op) || has_index((Op)op)) {
+        if (!runs_on_tapes((Op)op)) {
             continue;
         }
         PyObject *operation = PyMapping_GetItemString(table, OPERATION_NAMES[op]);

@@ -54,7 +54,8 @@
  *     writes its instructions; liveness.c writes them again with fewer slots;
  *   - type.c makes the tapes of a program, and defines their type, Tapes;
  *   - first_writes.c finds adjoints that can be assigned instead of cleared and added to;
- *   - wide.c and reorder.c turn many equal instructions of a program without a batch into vector loops;
+ *   - wide.c and reorder.c turn many equal instructions of a program without a batch into vector loops, and rows.c an
+ *     operation over many consecutive slots;
  *   - uniform.c runs a program without a batch; run.c runs blocks, chunks and threads;
  *   - replay/ runs the whole call of a compiled function, from its arguments to its result;
  *   - module.c has the module microgrud._native.tape.
@@ -99,6 +100,7 @@ typedef struct {
     int32_t *cleared_slots; /* their adjoints have to be cleared before a backward pass */
     size_t cleared;
     size_t longest; /* the greatest number of operands of an operation over a sequence */
+    size_t kept;    /* how many numbers operations over rows keep for the backward pass */
     const Blocks *blocks; /* the loops for an instruction set */
     double *spare; /* a workspace, kept for the next call */
 } Tape;
@@ -122,15 +124,22 @@ typedef struct {
     uint8_t *outcomes;      /* of all guards */
 } Tapes;
 
-/* first_writes.c, wide.c: prepare a tape. Return -1 with an exception if there is no memory. */
+/* first_writes.c, wide.c, rows.c: prepare a tape. Return -1 with an exception if there is no memory. */
 INTERNAL int find_first_writes(Tape *tape);
 INTERNAL int widen(Tape *tape);
+INTERNAL int find_rows(Tape *tape);
 INTERNAL void mark_rows(int32_t *code);
 /* reorder.c: give the slots of a program without a batch another order, and write the new place of each. */
 INTERNAL void reorder_slots(Tape *tape, int32_t *new_slots);
 
-/* uniform.c: run the program without a batch. The forward pass returns the status that all samples have then. `scratch`
- * has room for three times the numbers of the longest sequence. */
+/* Return how many numbers `scratch` has room for: three times those of the longest sequence, and then those that are
+ * kept between the passes. */
+static inline size_t scratch_of_uniform(const Tape *tape)
+{
+    return 3 * tape->longest + tape->kept;
+}
+
+/* uniform.c: run the program without a batch. The forward pass returns the status that all samples have then. */
 INTERNAL int32_t forward_uniform(const Tapes *tapes, double *U, double *scratch, bool ignore);
 INTERNAL void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch);
 

@@ -77,9 +77,7 @@ static void take_code(Tape *tape, Code *code)
     tape->count = code->starts.count;
     memset(code, 0, sizeof *code);
     for (size_t k = 0; k < tape->count; k++) {
-        const int32_t *instruction = tape->code + tape->starts[k];
-        const bool softmax = instruction[0] == CODE_SOFTMAX || instruction[0] == CODE_LOG_SOFTMAX;
-        const size_t length = instruction[0] < OP_COUNT ? (size_t)instruction[2] : softmax ? (size_t)instruction[1] : 0;
+        const size_t length = length_of_sequence(tape->code + tape->starts[k]);
         tape->longest = length > tape->longest ? length : tape->longest;
     }
 }
@@ -114,6 +112,7 @@ static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
             lowered->slots.items[k] = new_slots[lowered->slots.items[k]];
         }
     }
+    ok = ok && find_rows(tape) == 0;
     if (ok) {
         double *constants = (double *)(void *)PyBytes_AS_STRING(tapes->constants);
         memset(constants, 0, uniform * sizeof *constants);
@@ -397,7 +396,7 @@ static void finish_run(const Tapes *tapes, const Run *run, double *numbers, doub
 static bool run_all(Tapes *tapes, const Run *run, size_t threads, bool ignore)
 {
     const size_t n = run->samples;
-    double *scratch = new_items(3 * tapes->uniform.longest, sizeof *scratch);
+    double *scratch = new_items(scratch_of_uniform(&tapes->uniform), sizeof *scratch);
     double *rows = new_items((2 * tapes->batch.outputs + 1) * n, sizeof *rows);
     bool ok = scratch != NULL && rows != NULL;
     int32_t status = DONE;

@@ -112,6 +112,7 @@ static void backward_dots(const Tape *tape, const int32_t *code, const double *U
 /* Run the program. Tell whether all results are finite, except those of operations that never raise. */
 static bool run_forward(const Tape *tape, double *U, double *scratch)
 {
+    double *kept = scratch + 3 * tape->longest;
     bool fine = true;
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *code = tape->code + tape->starts[k];
@@ -139,6 +140,12 @@ static bool run_forward(const Tape *tape, double *U, double *scratch)
             continue;
         case CODE_DETACH:
             U[code[1]] = U[slots[0]];
+            continue;
+        case CODE_ROW:
+            fine &= tape->blocks->forward_row(code, U, kept);
+            continue;
+        case CODE_ROW_SOFTMAX:
+            fine &= tape->blocks->forward_row_softmax(code, U, kept);
             continue;
         case CODE_WIDE:
             fine &= tape->blocks->forward_wide(code, U);
@@ -211,12 +218,19 @@ int32_t forward_uniform(const Tapes *tapes, double *U, double *scratch, bool ign
 
 void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch)
 {
+    const double *kept = scratch + 3 * tape->longest;
     for (size_t k = tape->count; k-- > 0;) {
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
         case CODE_SOFTMAX:
         case CODE_LOG_SOFTMAX:
             backward_softmax_uniform(code, U, G, scratch);
+            continue;
+        case CODE_ROW:
+            tape->blocks->backward_row(code, U, G, kept);
+            continue;
+        case CODE_ROW_SOFTMAX:
+            tape->blocks->backward_row_softmax(code, G, kept);
             continue;
         case CODE_WIDE:
             tape->blocks->backward_wide(code, U, G);
@@ -264,7 +278,7 @@ void backward_uniform(const Tape *tape, const double *U, double *G, double *scra
             for (size_t j = 0; j < n; j++) {
                 scratch[j] = U[slots[j]];
             }
-            sequence_slopes(op, z, scratch, n, slopes, scratch + 2 * n);
+            slopes_of_sequence(op, z, scratch, n, slopes, scratch + 2 * n);
         }
         for (size_t j = 0; j < n; j++) {
             G[slots[j]] += share_of(g, slopes[j]);

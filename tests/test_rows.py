@@ -1,0 +1,161 @@
+"""Recorded operations over whole arrays: read in place, as accurate as the engine, the same bits everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+import microgrud as mg
+from microgrud import compile, value_and_grad
+from microgrud.losses import cross_entropy
+from microgrud.tape import executors
+from microgrud.tape.native import native_tape
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "sum": mg.sum,
+    "mean": mg.mean,
+    "max": mg.max,
+    "min": mg.min,
+    "norm": mg.norm,
+    "logsumexp": mg.logsumexp,
+    "softmax": lambda xs: mg.softmax(list(xs))[1],
+    "all of softmax": lambda xs: mg.dot(mg.softmax(list(xs)), list(xs)),
+    "cross_entropy": lambda xs: cross_entropy(list(xs), 2),
+    "mean of squares": lambda xs: mg.mean((xs - 0.5) ** 2),
+    "a number used twice": lambda xs: mg.logsumexp(xs) * mg.sum(xs) + xs[3] * mg.norm(xs),
+}
+every_function = pytest.mark.parametrize("name", FUNCTIONS)
+
+#: From the shortest row on, around the length of a vector and of a piece of a row.
+lengths = st.sampled_from([15, 16, 17, 23, 24, 31, 33, 127, 128, 129])
+scales = st.sampled_from([1e-3, 1.0, 30.0, 700.0])
+
+
+def numbers(count: int, scale: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=count) * scale
+
+
+def assert_close(found: tuple[Any, Any], expected: tuple[Any, Any], ulp: float) -> None:
+    value, gradient = expected
+    slopes = np.array(gradient, dtype=np.float64)
+    assert abs(found[0] - value) <= ulp * math.ulp(value)
+    assert (abs(found[1] - slopes) <= ulp * np.spacing(abs(slopes)) + 8.0 * math.ulp(max(abs(slopes)))).all()
+
+
+@every_function
+@given(lengths, scales, st.integers(0, 1000))
+def test_values_and_gradients_are_those_of_the_engine(name: str, count: int, scale: float, seed: int) -> None:
+    f, xs = FUNCTIONS[name], numbers(count, scale, seed)
+    compiled, expected = compile(f), value_and_grad(f)(xs)
+    assert_close(compiled.value_and_grad(xs), expected, 64.0)
+    assert_close(compiled.value_and_grad(xs), expected, 64.0)  # a replay
+    assert compiled(xs) == compiled.value_and_grad(xs)[0]
+
+
+@pytest.mark.skipif(native_tape is None, reason="the interpreter in NumPy has no variants")
+@pytest.mark.parametrize("variant", getattr(native_tape, "VARIANTS", []))
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "norm", "logsumexp", "softmax", "cross_entropy"])
+def test_all_instruction_sets_give_the_same_bits(name: str, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    native: Any = native_tape
+    given = [numbers(count, scale, 7) for count in (16, 29, 300) for scale in (1.0, 30.0)]
+    results = []
+    for tapes in (native.Tapes, lambda *own: native.Tapes(*own, variant)):
+        monkeypatch.setattr(executors, "native_tape", SimpleNamespace(**{**vars(native), "Tapes": tapes}))
+        results.append([compile(FUNCTIONS[name]).value_and_grad(xs) for xs in given])
+    for (value, gradient), (own, own_gradient) in zip(*results):
+        assert own == value
+        assert own_gradient.tolist() == gradient.tolist()
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_equal_numbers_share_the_gradient(name: str) -> None:
+    xs = np.full(40, 2.0)
+    xs[7] = 1.0 if name == "max" else 3.0
+    value, gradient = compile(FUNCTIONS[name]).value_and_grad(xs)
+    assert value == 2.0
+    assert gradient.tolist() == [0.0 if k == 7 else 1.0 / 39.0 for k in range(40)]
+
+
+def test_zeros_have_a_norm_and_a_gradient_of_zero() -> None:
+    value, gradient = compile(mg.norm).value_and_grad(np.zeros(30))
+    assert value == 0.0
+    assert gradient.tolist() == [0.0] * 30
+
+
+@pytest.mark.parametrize("count", [3, 12, 60])
+@pytest.mark.parametrize("scale", [1e-320, 1e-307, 1e-200, 1e200, 1e307])
+@pytest.mark.parametrize("errors", ["raise", "ignore"])
+def test_a_norm_keeps_its_digits_at_the_ends_of_the_range(count: int, scale: float, errors: Any) -> None:
+    xs = np.linspace(0.5, 1.0, count) * scale
+    compiled = compile(mg.norm, errors=errors)
+    for _ in range(2):
+        assert_close(compiled.value_and_grad(xs), value_and_grad(mg.norm)(xs), 4.0)
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_a_batch_of_norms_is_that_of_the_engine(count: int) -> None:
+    rows = np.random.default_rng(3).normal(size=(20, count)) * np.logspace(-310, 300, 20)[:, None]
+    norms = compile(mg.norm, batched="xs", errors="raise")
+    assert norms.map(rows) == pytest.approx([mg.norm(row) for row in rows], rel=1e-15, abs=0.0)
+
+
+@pytest.mark.parametrize("errors", ["raise", "ignore"])
+@pytest.mark.parametrize("name", ["sum", "mean", "logsumexp", "max", "norm"])
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, 1.7e308])
+def test_numbers_that_are_not_finite_give_what_the_engine_gives(name: str, odd: float, errors: Any) -> None:
+    xs = np.ones(33)
+    xs[5:8] = odd, odd, 1.0
+    compiled = compile(FUNCTIONS[name], errors=errors)
+    compiled(np.ones(33))
+    try:
+        expected = FUNCTIONS[name](xs.tolist())
+    except (OverflowError, ValueError) as error:
+        if errors == "raise":
+            with pytest.raises(type(error)):
+                compiled(xs)
+        else:
+            assert not math.isfinite(compiled(xs))
+        return
+    assert compiled(xs) == pytest.approx(expected, rel=1e-15, abs=0.0, nan_ok=True)
+
+
+def test_partial_sums_that_overflow_do_not_matter() -> None:
+    xs = np.ones(40)
+    xs[3:6] = 1.7e308, 1.7e308, -1.7e308
+    assert compile(mg.mean)(xs) == pytest.approx(1.7e308 / 40.0, rel=1e-15)
+
+
+def test_a_result_that_does_not_matter_passes_nothing_on() -> None:
+    f = compile(lambda xs, w: w * mg.logsumexp(xs) + mg.where(w > 0.0, mg.norm(xs), 0.0))
+    assert f.value_and_grad(np.linspace(0.0, 1.0, 50), 0.0)[1].tolist() == [0.0] * 50
+
+
+def test_gradients_with_respect_to_several_arrays_come_in_their_shapes() -> None:
+    f = lambda a, k, b: mg.logsumexp(a.ravel()) + 2.0 * mg.sum(b.ravel()) * k  # noqa: E731
+    a, b = numbers(40, 1.0, 1).reshape(8, 5), numbers(16, 1.0, 2).reshape(4, 4)
+    compiled = compile(f)
+    for _ in range(3):
+        _, (of_a, of_k, of_b) = compiled.value_and_grad(a, 0.5, b, argnums=(0, 1, 2))
+        assert of_a == pytest.approx(np.exp(a) / np.exp(a).sum(), rel=1e-14)
+        assert of_k == pytest.approx(2.0 * b.sum(), rel=1e-14)
+        assert of_b.tolist() == [[1.0] * 4] * 4
+
+
+def test_gradients_of_separate_calls_are_separate_arrays() -> None:
+    compiled = compile(mg.norm)
+    xs = np.ones(64)
+    first = [compiled.value_and_grad(xs)[1] for _ in range(3)]
+    compiled.value_and_grad(-xs)
+    assert all((gradient == 0.125).all() for gradient in first)
+
+
+def test_higher_derivatives_agree_with_the_engine() -> None:
+    f, xs, direction = mg.logsumexp, numbers(24, 1.0, 5), numbers(24, 1.0, 6)
+    expected = mg.hvp(f, xs, direction)
+    assert compile(f).hvp(xs, direction) == pytest.approx(np.array(expected, dtype=float), rel=1e-12, abs=1e-15)
