@@ -136,7 +136,7 @@ def test_the_parts_of_a_program() -> None:
 
     built = program_of(f, 2.0, 1, 7)
     assert built.numbers == [0]
-    assert built.integers == [1, None]
+    assert list(built.integers) == [1, -1]
     assert list(built.leaves.values()) == [w]
     assert built.static_integers == {1: 7}
     assert built.table_sizes == {0: 2}

@@ -159,3 +159,55 @@ def test_higher_derivatives_agree_with_the_engine() -> None:
     f, xs, direction = mg.logsumexp, numbers(24, 1.0, 5), numbers(24, 1.0, 6)
     expected = mg.hvp(f, xs, direction)
     assert compile(f).hvp(xs, direction) == pytest.approx(np.array(expected, dtype=float), rel=1e-12, abs=1e-15)
+
+
+def test_arrays_numbers_lists_and_integers_may_be_mixed() -> None:
+    f = lambda a, k, rest, n: mg.logsumexp(a) * k + mg.dot(rest["w"], rest["v"]) * n  # noqa: E731
+    a, rest = numbers(40, 1.0, 1), {"w": [1.0, 2.0], "v": numbers(2, 1.0, 2)}
+    compiled, ways = compile(f), (lambda c: c.value_and_grad(a, 0.5, rest, 3, argnums=(0, 1, 2)))
+    expected = mg.value_and_grad(f, argnums=(0, 1, 2))(a, 0.5, rest, 3)
+    for found in (ways(compiled), ways(compiled)):
+        value, (of_a, of_k, of_rest) = found
+        assert (type(value), type(of_k), type(of_rest["w"][0])) == (float, float, float)
+        assert (of_a.dtype, of_rest["v"].dtype) == (np.float64, np.float64)
+        assert value == pytest.approx(expected[0], rel=1e-14)
+        assert of_a == pytest.approx(np.array(expected[1][0], dtype=float), rel=1e-13)
+        assert of_k == pytest.approx(expected[1][1], rel=1e-14)
+        assert of_rest["w"] == pytest.approx(expected[1][2]["w"], rel=1e-14)
+        assert of_rest["v"] == pytest.approx(np.array(expected[1][2]["v"], dtype=float), rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int64, bool, object])
+def test_arrays_of_other_numbers_are_read_as_before(dtype: Any) -> None:
+    xs = (numbers(20, 3.0, 4) > 0.0 if dtype is bool else numbers(20, 3.0, 4).astype(dtype)).copy()
+    compiled = compile(lambda xs, w: w * mg.sum(list(xs)))
+    for _ in range(2):
+        assert compiled(xs, 2.0) == pytest.approx(2.0 * float(mg.sum(xs.tolist())), rel=1e-14)
+
+
+def test_a_function_that_changes_an_array_of_its_arguments_is_refused() -> None:
+    def f(xs: Any) -> Any:
+        xs[3] = xs[3] * 2.0
+        return mg.sum(xs)
+
+    with pytest.raises(mg.tape.CompileError, match="changes its arguments"):
+        compile(f)(np.ones(20))
+
+
+def test_the_array_of_a_call_is_neither_changed_nor_kept() -> None:
+    xs = numbers(50, 1.0, 8)
+    before, compiled = xs.copy(), compile(mg.logsumexp)
+    first = compiled.value_and_grad(xs)
+    assert xs.tolist() == before.tolist()
+    xs += 1.0
+    assert compiled.value_and_grad(xs)[0] == pytest.approx(first[0] + 1.0, rel=1e-14)
+    assert compiled.value_and_grad(before)[0] == first[0]
+
+
+def test_an_array_in_a_graph_is_differentiated_through_the_call() -> None:
+    xs, compiled = numbers(20, 1.0, 9), compile(lambda xs, w: w * mg.logsumexp(xs))
+    w = mg.Value(1.5)
+    y = compiled(xs, w)
+    y.backward()
+    assert w.grad == pytest.approx(float(mg.logsumexp(xs)), rel=1e-14)
+    assert mg.grad(lambda w: compiled(xs, w) ** 2)(1.5) == pytest.approx(3.0 * float(mg.logsumexp(xs)) ** 2, rel=1e-13)

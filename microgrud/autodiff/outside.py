@@ -29,7 +29,7 @@ def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
     >>> keeps_results([*x, x[0] * 3.0], list(x))
     True
     """
-    order = topological_order(Value(0.0, ends))
+    order = topological_order(Value(0.0, tuple(ends)))  # a tuple is read in C
     if native.engine is not None:
         return native.engine.held_outside(order, ends, 2, inputs) is not None
     return held_outside(order, ends, 2, inputs, True) is not None

@@ -123,6 +123,18 @@ def at_least(x: Vector, floor: Vector | float) -> Vector:
     return plain._each(lambda a, b: b if b > a or b != b else a, floor)  # type: ignore[no-any-return]
 
 
+def new_leaves(numbers: Sequence[Any] | Vector) -> list[Value]:
+    """Return new leaves with the numbers of a vector, or of a sequence of floats and Values.
+
+    >>> new_leaves([1.5, Value(2.0)])
+    [Value(data=1.5, grad=0.0), Value(data=2.0, grad=0.0)]
+    """
+    if _HAS_NUMPY and native.engine is not None and isinstance(numbers, np.ndarray):
+        leaves: list[Value] = native.engine.new_leaves(numbers)
+        return leaves
+    return [Value(x._data if isinstance(x, Value) else x) for x in numbers]
+
+
 def read_data(parameters: Sequence[Value]) -> Vector:
     """Copy the parameters' numbers into a new vector.
 

@@ -14,6 +14,7 @@ import numpy as np
 from ..autodiff.trees import Structure
 from ..common.forking import Lock, in_forked_child
 from ..engine.copying import variables
+from ..engine.vectors import Vector
 from .absent import AbsentFunction, refuse_if_absent
 from .executors import executor_for, in_ieee_arithmetic
 from .numpy_executor import Executor
@@ -52,9 +53,10 @@ class Recording:
         own, left = self.outcomes[:number], other.outcomes[:number]
         return not number or (len(own) == number and own[:-1] == left[:-1] and own != left)
 
-    def executor(self, numbers: Sequence[Any], integers: Sequence[Any], threads: int) -> Executor:
+    def executor(self, numbers: Sequence[Any] | Vector, integers: Sequence[Any], threads: int) -> Executor:
         """Return the executor of the program for such arguments; as many threads may work on a batch at once."""
-        flags = tuple(isinstance(x, np.ndarray) for x in (*numbers, *integers))
+        flags = bytes(len(numbers)) if isinstance(numbers, np.ndarray) else _which_vary(numbers)
+        flags += _which_vary(integers)
         executors = self.executors  # another thread may replace it
         if flags not in executors:
             count = len(numbers)
@@ -76,7 +78,9 @@ class Branches:
     recordings: list[Recording] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
-    def record(self, arguments: Arguments, numbers: Sequence[Any], integers: Sequence[int]) -> Recording | None:
+    def record(
+        self, arguments: Arguments, numbers: Sequence[Any] | Vector, integers: Sequence[int]
+    ) -> Recording | None:
         """Record the path that a sample takes; return None if it cannot be replayed.
 
         Raises:
@@ -176,6 +180,11 @@ def _collector_paused() -> Iterator[None]:
         if enabled:
             gc.enable()
             _pausing.remove(thread)
+
+
+def _which_vary(given: Sequence[Any]) -> bytes:
+    """Return for each number, or integer, whether it is an array with one for each sample."""
+    return bytes([isinstance(x, np.ndarray) for x in given])
 
 
 def integers_fit(program: Program, integers: Sequence[Any], samples: int | None) -> Any:

@@ -59,7 +59,7 @@ _LEAF, _BY_HAND = -1, -2
 _Step = tuple[str, int, int, tuple[int, ...]]
 
 
-def as_ints(numbers: bytes | Sequence[Any]) -> Ints:
+def as_ints(numbers: bytes | Sequence[Any] | Ints) -> Ints:
     """Return an array of the numbers, or of the bytes that C has written."""
     return np.frombuffer(numbers, np.int32) if isinstance(numbers, bytes) else np.array(numbers, dtype=np.int32)
 

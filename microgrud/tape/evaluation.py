@@ -14,7 +14,7 @@ from ..autodiff.trees import Structure, flatten
 from ..engine import Value, topological_order
 from ..engine.copying import differentiating
 from ..engine.grad_mode import enable_grad
-from ..engine.vectors import Vector
+from ..engine.vectors import Vector, new_leaves
 from .branches import Branches, Recording, integers_fit
 from .numpy_executor import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .recorder import CompileError
@@ -32,7 +32,7 @@ class Evaluation:
         structure: the structure that held the outputs.
         outputs: an array of shape (outputs, samples); one sample without a batch.
         gradients: derivatives with respect to the numbers of the arguments: a float, or for a batched one an array with
-            one number per sample; empty if they are not needed.
+            one number per sample; a vector where the numbers of the arguments are one; empty if they are not needed.
         leaves: derivatives with respect to the Values that the function closes over: in parts, each a list of Values
             and a vector with one number for each; a Value may be in several.
         served: the recordings that served the samples, each with its executor.
@@ -42,7 +42,7 @@ class Evaluation:
 
     structure: Structure = _UNKNOWN
     outputs: Vector = field(default_factory=lambda: np.empty((0, 0)))
-    gradients: list[Any] = field(default_factory=list)
+    gradients: list[Any] | Vector = field(default_factory=list)
     leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
     served: dict[Recording, Executor] = field(default_factory=dict)
     by_recordings: bool = True
@@ -66,7 +66,11 @@ def evaluate(
     """
     run = _Run(branches, arguments, seeds, most)
     if seeds is not None and of_arguments:
-        run.result.gradients = [np.zeros(run.count) if isinstance(x, np.ndarray) else 0.0 for x in run.numbers]
+        run.result.gradients = (
+            np.zeros(len(run.numbers))
+            if isinstance(run.numbers, np.ndarray)
+            else [np.zeros(run.count) if isinstance(x, np.ndarray) else 0.0 for x in run.numbers]
+        )
     run.all_samples()
     return run.result
 
@@ -100,7 +104,8 @@ class _Run:
         self.branches, self.arguments, self.seeds, self.most = branches, arguments, seeds, most
         self.settings = branches.settings
         self.count = 1 if arguments.samples is None else arguments.samples
-        self.numbers = list(map(without_values, arguments.numbers))
+        given = arguments.numbers
+        self.numbers = given if isinstance(given, np.ndarray) else list(map(without_values, given))
         self.result = Evaluation()
 
     def all_samples(self) -> None:
@@ -195,7 +200,7 @@ class _Run:
             self.by_function(int(sample))
         return others + [(int(k), samples[status == k]) for k in np.unique(status[status > 0])]
 
-    def some(self, given: Sequence[Any], samples: Any) -> Sequence[Any]:
+    def some(self, given: Sequence[Any] | Vector, samples: Any) -> Any:
         """Return the numbers of some samples."""
         if len(samples) == self.count:
             return given
@@ -224,11 +229,15 @@ class _Run:
         self.result.outputs[:, own] = outcome.outputs[:, done]
         if self.seeds is None or not len(own):
             return
-        for place, slopes in enumerate(outcome.numbers if self.result.gradients else ()):
-            if isinstance(self.result.gradients[place], np.ndarray):
-                self.result.gradients[place][own] = slopes[done] if isinstance(slopes, np.ndarray) else slopes
-            else:
-                self.result.gradients[place] += float(np.sum(slopes)) if isinstance(slopes, np.ndarray) else slopes
+        gradients = self.result.gradients
+        if isinstance(gradients, np.ndarray):
+            gradients += outcome.numbers
+        else:
+            for place, slopes in enumerate(outcome.numbers if gradients else ()):
+                if isinstance(gradients[place], np.ndarray):
+                    gradients[place][own] = slopes[done] if isinstance(slopes, np.ndarray) else slopes
+                else:
+                    gradients[place] += float(np.sum(slopes)) if isinstance(slopes, np.ndarray) else slopes
         if len(outcome.leaves):
             self.result.leaves.append((recording.leaves, outcome.leaves))
 
@@ -246,7 +255,7 @@ class _Run:
         """Evaluate a sample by the function itself, for its errors and for numbers that are not finite."""
         self.result.by_recordings = False
         numbers, integers = self.arguments.sample(sample)
-        inputs = [Value(x._data if isinstance(x, Value) else x) for x in numbers]
+        inputs = new_leaves(numbers)
         args, kwargs = self.arguments.rebuild(inputs, integers)
         try:
             with differentiating(inputs), enable_grad():
@@ -276,7 +285,7 @@ class _Run:
         self.result.leaves.append(([leaf for leaf, _ in others], weight * np.array([grad for _, grad in others])))
         for leaf, grad in zip(leaves, found):
             place = own.get(id(leaf))
-            if place is None or not self.result.gradients:
+            if place is None or not len(self.result.gradients):
                 continue
             if isinstance(self.result.gradients[place], np.ndarray):
                 self.result.gradients[place][sample] += weight * grad

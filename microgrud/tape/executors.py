@@ -20,7 +20,7 @@ from .program import Instruction, Instructions, Program
 _FEWEST_TO_REUSE = 256
 
 
-def executor_for(program: Program, varying: Sequence[bool], varying_integers: Sequence[bool], threads: int) -> Executor:
+def executor_for(program: Program, varying: Sequence[int], varying_integers: Sequence[int], threads: int) -> Executor:
     """Return an executor of a program: in C if it can be, else in NumPy.
 
     Args:
@@ -71,12 +71,10 @@ class NativeExecutor:
         varies: for each of them, whether it varies.
     """
 
-    def __init__(
-        self, program: Program, varying: Sequence[bool], varying_integers: Sequence[bool], threads: int
-    ) -> None:
+    def __init__(self, program: Program, varying: Sequence[int], varying_integers: Sequence[int], threads: int) -> None:
         self.program, self.threads = program, threads
         self.replay: Any = None
-        self.varies = bytes((*varying, *varying_integers))
+        self.varies = bytes(varying) + bytes(varying_integers)
         steps = Instructions.of(program.instructions)
         symbols: tuple[str, ...] = native.engine.COMPARISONS  # type: ignore[union-attr]
         guards = [(own.x, symbols.index(own.symbol), own.y, int(own.outcome)) for own in program.guards]
@@ -84,12 +82,12 @@ class NativeExecutor:
             steps.codes, steps.outs, steps.starts, steps.operands, steps.plain, _native_codes(), program.slots,
             as_ints(list(program.constants)), as_doubles(list(program.constants.values())),
             as_ints(list(program.leaves)),
-            as_ints([-1 if slot is None else slot for slot in (*program.numbers, *program.integers)]),
+            np.concatenate([as_ints(program.numbers), as_ints(program.integers)]),
             len(program.numbers), self.varies, as_ints(program.outputs), as_ints(guards), _FEWEST_TO_REUSE,
         )  # fmt: skip
         self.leaves = list(program.leaves.values())
         self.constants, self.leaf_slots = as_doubles(self.tapes.constants), as_ints(self.tapes.leaf_slots)
-        self.places = as_ints(self.tapes.argument_slots).tolist()
+        self.places = as_ints(self.tapes.argument_slots)
 
     @property
     def working_bytes(self) -> int:
@@ -97,7 +95,7 @@ class NativeExecutor:
         return 2 * 8 * int(len(self.constants) + native_tape.BLOCK * self.tapes.varying)
 
     def run(
-        self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
+        self, numbers: Sequence[Any] | Vector, integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
     ) -> Outcome:
         """Run the program; see `Executor`."""
         integers, wrong = within_tables(self.program, integers, samples)
@@ -111,7 +109,12 @@ class NativeExecutor:
         uniform, inputs = self.constants.copy(), np.empty((self.tapes.inputs, count))
         if self.leaves:
             uniform[self.leaf_slots] = read_data(self.leaves)
-        for place, varies, x in zip(self.places, self.varies, (*numbers, *integers)):
+        places, rest = self.places, 0
+        if isinstance(numbers, np.ndarray):  # in one step
+            rest, used = len(numbers), places[: len(numbers)] >= 0
+            uniform[places[:rest][used]] = numbers[used]
+        given = integers if rest else (*numbers, *integers)
+        for place, varies, x in zip(places[rest:].tolist(), self.varies[rest:], given):
             if place >= 0:
                 (inputs if varies else uniform)[place] = x
         status, outputs = np.empty(count, dtype=np.int32), np.full((len(self.program.outputs), count), np.nan)
@@ -120,12 +123,17 @@ class NativeExecutor:
         self.tapes.run(uniform, inputs, seeds, outputs, of_uniform, of_inputs, status, self.threads, ignore)
         if seeds is None:
             return Outcome(status, outputs)
-        slopes: list[Any] = [
-            0.0 if place < 0 else of_inputs[place] if varies else float(of_uniform[place])
-            for place, varies in zip(self.places[: len(numbers)], self.varies)
-        ]
-        leaves = of_uniform[self.leaf_slots]
-        fixed = [slope for slope, varies in zip(slopes, self.varies) if not varies]
+        leaves, places = of_uniform[self.leaf_slots], places[: len(numbers)]
+        slopes: Any
+        if isinstance(numbers, np.ndarray):
+            slopes = np.where(places < 0, 0.0, of_uniform[places])
+            fixed = [slopes]
+        else:
+            slopes = [
+                0.0 if place < 0 else of_inputs[place] if varies else float(of_uniform[place])
+                for place, varies in zip(places.tolist(), self.varies)
+            ]
+            fixed = [slope for slope, varies in zip(slopes, self.varies) if not varies]
         if not ignore and not all(map(all_finite, (leaves, of_inputs, *fixed))):
             status[status == DONE] = LEFT
         return Outcome(status, outputs, slopes, leaves)

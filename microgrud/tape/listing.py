@@ -10,7 +10,7 @@ from ..common.checks import whole
 from ..common.words import counted
 from ..engine import Value, ops
 from .branches import Recording
-from .building import LINEAR
+from .building import LINEAR, as_ints
 from .program import Instruction, Program, SlotGuard
 from .recorder import TAKE
 from .recordings import Recordings
@@ -76,8 +76,8 @@ class Formulas:
         self.recording, self.program = recording, recording.program
         program = self.program
         numbers, self.integers = argument_names(signature, arguments)
-        given = [*zip(program.numbers, numbers), *zip(program.integers, self.integers)]
-        self.names = {slot: name for slot, name in given if slot is not None}
+        slots = [*as_ints(program.numbers).tolist(), *as_ints(program.integers).tolist()]
+        self.names = {slot: name for slot, name in zip(slots, [*numbers, *self.integers]) if slot >= 0}
         self.inputs = list(self.names)
         self.names |= {slot: repr(number) for slot, number in program.constants.items()}
         letter = _free_letter(set(self.names.values()))

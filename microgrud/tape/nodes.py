@@ -26,6 +26,7 @@ from ..engine import Value, tracing
 from ..engine.copying import with_operands
 from ..engine.grad_mode import enable_grad
 from ..engine.operation import Operation
+from ..engine.vectors import Vector
 from ..functions import mean, sum as total
 from .evaluation import Evaluation
 from .recorder import ClosedOverResultError, CompileError
@@ -41,14 +42,15 @@ def result_as_nodes(recordings: Recordings, arguments: Arguments) -> Any:
         numbers, structure = _mean_of_function(recordings, arguments)
         return structure.rebuild(numbers)
     call = _Call(recordings, arguments, [leaf for recording in result.served for leaf in recording.leaves])
-    return result.structure.rebuild(call.nodes(arguments.numbers, recordings.totals(result)))
+    return result.structure.rebuild(call.nodes(_listed(arguments.numbers), recordings.totals(result)))
 
 
 def rows_of_function(recordings: Recordings, arguments: Arguments) -> tuple[list[list[Any]], Structure]:
     """Return the numbers that the function itself computes for each sample (or the call), and their structure."""
     rows = []
     for i in range(arguments.samples or 1):
-        args, kwargs = arguments.rebuild(*arguments.sample(i))
+        numbers, integers = arguments.sample(i)
+        args, kwargs = arguments.rebuild(_listed(numbers), integers)
         row, structure = flatten(recordings.function(*args, **kwargs), "compile: the result of the function")
         rows.append(row)
     return rows, structure
@@ -85,7 +87,7 @@ def _recordings_of_slopes(recordings: Recordings, k: int, places: Sequence[int],
 
     @functools.wraps(f)
     def slopes(*args: Any, **kwargs: Any) -> list[Any]:
-        numbers = read_arguments([""] * len(args), args, kwargs, ()).numbers
+        numbers = _listed(read_arguments([""] * len(args), args, kwargs, ()).numbers)
         outputs, _ = flatten(f(*args, **kwargs), "compile: the result of the function")
         inputs = [*(numbers[place] for place in places), *leaves]
         return gradient(outputs[k], inputs) if isinstance(outputs[k], Value) else [0.0] * len(inputs)
@@ -129,10 +131,10 @@ class _Call:
     def __init__(self, recordings: Recordings, arguments: Arguments, leaves: Sequence[Value]) -> None:
         self.recordings, self.name = recordings, recordings.name
         # Copies of all numbers, as the caller may change its arrays before a derivative is computed.
-        self.numbers = list(map(_copied, map(without_values, arguments.numbers)))
+        self.numbers = list(map(_copied, map(without_values, _listed(arguments.numbers))))
         integers = list(map(_copied, arguments.integers))
         self.arguments = replace(arguments, numbers=self.numbers, integers=integers)
-        self.places = [(place, i) for place, i, _ in _values_in(arguments.numbers)]
+        self.places = [(place, i) for place, i, _ in _values_in(_listed(arguments.numbers))]
         self.leaves = list({id(leaf): leaf for leaf in leaves}.values())
         self.results: Sequence[float] = ()
         #: The derivatives of a number of the graph, by its path: see `_node`.
@@ -271,6 +273,10 @@ def _values_in(numbers: Sequence[Any]) -> Any:
             yield place, None, x
         elif isinstance(x, np.ndarray) and x.dtype == object:
             yield from ((place, i, item) for i, item in enumerate(x) if isinstance(item, Value))
+
+
+def _listed(numbers: list[Any] | Vector) -> list[Any]:
+    return numbers.tolist() if isinstance(numbers, np.ndarray) else numbers
 
 
 def _copied(x: Any) -> Any:

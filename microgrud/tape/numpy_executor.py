@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..engine import ops
 from ..engine.operation import Operation
 from ..engine.vectors import Vector
-from .building import LINEAR
+from .building import LINEAR, as_ints
 from .native import native_tape
 from .program import COMPARISONS, Program
 from .recorder import DETACH, TAKE
@@ -38,13 +38,13 @@ class Outcome:
         status: the status of each sample.
         outputs: an array of shape (outputs, samples).
         numbers: derivatives with respect to the numbers of the arguments: a float, or an array with one number a
-            sample; none without seeds.
+            sample; a vector of all where the numbers were given as one; none without seeds.
         leaves: derivatives with respect to the leaves.
     """
 
     status: npt.NDArray[np.int32]
     outputs: Vector
-    numbers: list[Any] = field(default_factory=list)
+    numbers: list[Any] | Vector = field(default_factory=list)
     leaves: Vector = field(default_factory=lambda: np.zeros(0))
 
 
@@ -60,12 +60,12 @@ class Executor(Protocol):
     replay: Any
 
     def run(
-        self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
+        self, numbers: Sequence[Any] | Vector, integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
     ) -> Outcome:
         """Run the program.
 
         Args:
-            numbers: those of the arguments: a float, or an array with one number per sample.
+            numbers: those of the arguments: a float, or an array with one number per sample; or a vector of all.
             integers: those of the arguments: an int, or an array with one per sample.
             samples: how many there are; None for a call without a batch.
             seeds: an array of shape (outputs, samples), to run backward too; None to run forward alone.
@@ -109,7 +109,7 @@ class NumpyExecutor:
         return 2 * 8 * self.program.slots
 
     def run(
-        self, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
+        self, numbers: Sequence[Any] | Vector, integers: Sequence[Any], samples: int | None, seeds: Any, ignore: bool
     ) -> Outcome:
         """Run the program; see `Executor`."""
         program = self.program
@@ -126,16 +126,17 @@ class NumpyExecutor:
                 return Outcome(status, outputs)
             if not status.any():
                 adjoints = _backward(program, values, seeds)
-                gradients = [0.0 if slot is None else adjoints[slot] for slot in program.numbers]
+                gradients = [0.0 if slot < 0 else adjoints[slot] for slot in as_ints(program.numbers).tolist()]
                 leaves = np.array([float(adjoints[slot]) for slot in program.leaves])
                 if ignore or all(map(all_finite, (*gradients, leaves))):
-                    return Outcome(status, outputs, gradients, leaves)
+                    own = np.array(gradients) if isinstance(numbers, np.ndarray) else gradients
+                    return Outcome(status, outputs, own, leaves)
         status[status == DONE] = LEFT
         return Outcome(status, outputs, leaves=np.zeros(len(program.leaves)))
 
 
 def _forward(
-    program: Program, numbers: Sequence[Any], integers: Sequence[Any], samples: int | None
+    program: Program, numbers: Sequence[Any] | Vector, integers: Sequence[Any], samples: int | None
 ) -> tuple[list[Any], Any]:
     """Return the value of every slot, and for each sample (or the call) whether the eager program may have raised."""
     values: list[Any] = [None] * program.slots
@@ -144,8 +145,8 @@ def _forward(
     for slot, leaf in program.leaves.items():
         values[slot] = leaf._data
     for slots, given in ((program.numbers, numbers), (program.integers, integers)):
-        for own, x in zip(slots, given):
-            if own is not None:
+        for own, x in zip(as_ints(slots).tolist(), given.tolist() if isinstance(given, np.ndarray) else given):
+            if own >= 0:
                 values[own] = x
     suspicious: Any = False if samples is None else np.zeros(samples, dtype=bool)
     for instruction in program.instructions:

@@ -17,7 +17,7 @@ import numpy as np
 from ..engine import Value
 from ..engine.operation import Operation
 from ..engine.ops import TABLE
-from .building import LINEAR
+from .building import LINEAR, as_ints
 from .program import SYMBOLS, Instruction, Program, SlotGuard, check_program, table_sizes
 from .recorder import DETACH, TAKE
 
@@ -56,7 +56,7 @@ def pack_program(program: Program) -> tuple[Any, ...]:
         (program.slots, program.nodes),
         (pack_integers(program.constants), pack_floats(program.constants.values())),
         pack_integers(program.leaves),
-        tuple(pack_integers(-1 if slot is None else slot for slot in x) for x in (program.numbers, program.integers)),
+        tuple(map(pack_integers, (program.numbers, program.integers))),
         tuple(_packed_operation(operation) for operation in operations),
         tuple(map(pack_integers, (kinds, outs, counts, plains, operands))),
         pack_integers(program.outputs),
@@ -84,7 +84,7 @@ def unpack_program(packed: Any, leaves: Sequence[Value]) -> Program:
 def _unpacked(packed: Any, leaves: Sequence[Value]) -> Program:
     sizes, constants, leaf_slots, arguments, operations, steps, outputs, guards, static_integers = packed
     slots, nodes = sizes
-    numbers, integers = ([None if k == -1 else k for k in unpack_integers(places)] for places in arguments)
+    numbers, integers = (as_ints(unpack_integers(places)) for places in arguments)
     constant_slots, constant_numbers = unpack_integers(constants[0]), unpack_floats(constants[1])
     own = unpack_integers(leaf_slots)
     if len(own) != len(leaves) or len(constant_slots) != len(constant_numbers):

@@ -145,8 +145,8 @@ class Program:
     Attributes:
         constants: numbers by their slots.
         leaves: the Values that the function closes over, by their slots; every call reads their present numbers.
-        numbers: the slot of each number of the arguments; None for one that is not used.
-        integers: the slot of each integer of the arguments; None for one that indexes no table.
+        numbers: the slot of each number of the arguments; -1 for one that is not used.
+        integers: the slot of each integer of the arguments; -1 for one that indexes no table.
         instructions: the instructions, in order.
         outputs: the slots of the numbers that the function returned.
         guards: the branches that it took.
@@ -158,8 +158,8 @@ class Program:
 
     constants: dict[int, float] = field(default_factory=dict)
     leaves: dict[int, Value] = field(default_factory=dict)
-    numbers: list[int | None] = field(default_factory=list)
-    integers: list[int | None] = field(default_factory=list)
+    numbers: Sequence[int] | Ints = field(default_factory=list)
+    integers: Sequence[int] | Ints = field(default_factory=list)
     instructions: Sequence[Instruction] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     guards: list[SlotGuard] = field(default_factory=list)
@@ -201,7 +201,7 @@ def build(first: Trace, second: Trace) -> Program:
             "make the operation with custom_op"
         )
     slots, of_inputs, of_leaves, of_ends, of_constants, constants, *steps = instructions
-    given: list[int | None] = [None if slot < 0 else slot for slot in as_ints(of_inputs).tolist()]
+    given = as_ints(of_inputs)
     sides = as_ints(of_ends).tolist()
     program = Program(
         constants=dict(zip(as_ints(of_constants).tolist(), as_doubles(constants).tolist())),
@@ -244,10 +244,10 @@ def _add_guards(program: Program, trace: Trace, comparisons: Sequence[Guard], si
     program.guards = list(seen)
 
 
-def table_sizes(instructions: Sequence[Instruction], integers: Sequence[int | None]) -> dict[int, int]:
+def table_sizes(instructions: Sequence[Instruction], integers: Sequence[int] | Ints) -> dict[int, int]:
     """Return, by the place of an integer that is an index, the number of items of the smallest table."""
     steps, sizes = Instructions.of(instructions), dict[int, int]()
-    places = {slot: place for place, slot in enumerate(integers) if slot is not None}
+    places = {slot: place for place, slot in enumerate(as_ints(integers).tolist()) if slot >= 0}
     for k in np.flatnonzero(steps.codes == KNOWN.index(TAKE)).tolist():
         start, end = steps.starts[k : k + 2].tolist()
         place = places.get(int(steps.operands[start]))
@@ -271,12 +271,11 @@ def check_program(program: Program) -> None:
     """
     written: set[int] = set()
 
-    def write(slots: Iterable[int | None], what: str) -> None:
+    def write(slots: Iterable[int], what: str) -> None:
         for slot in slots:
-            if slot is not None and (not 0 <= slot < program.slots or slot in written):
+            if not 0 <= slot < program.slots or slot in written:
                 raise ValueError(f"{what}: expected a slot of its own, from 0 to {program.slots - 1}, got {slot}")
-            if slot is not None:
-                written.add(slot)
+            written.add(slot)
 
     def read(slots: Iterable[int], what: str) -> None:
         for slot in slots:
@@ -288,9 +287,9 @@ def check_program(program: Program) -> None:
             raise ValueError(f"leaves: expected leaf Values, got {leaf!r}")
     write(program.constants, "constants")
     write(program.leaves, "leaves")
-    write(program.numbers, "numbers")
-    integers = {slot for slot in program.integers if slot is not None}
-    write(program.integers, "integers")
+    write([slot for slot in as_ints(program.numbers).tolist() if slot != -1], "numbers")
+    integers = {slot for slot in as_ints(program.integers).tolist() if slot != -1}
+    write([slot for slot in as_ints(program.integers).tolist() if slot != -1], "integers")
     for k, instruction in enumerate(program.instructions):
         where = f"instruction {k}"
         operands = instruction.operands

@@ -254,6 +254,8 @@ def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
     """Raise a TypeError if there is an integer among the arguments to differentiate with respect to."""
     for position in positions:
         given = args[position]
+        if isinstance(given, np.ndarray) and given.dtype == np.float64:
+            continue
         integers = read_arguments(["x"], [list(given) if isinstance(given, range) else given], {}, ()).integers
         if integers:
             raise TypeError(
@@ -263,8 +265,8 @@ def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
 
 
 def _as_floats(x: Any, _: str) -> Any:
-    """Return an array of numbers in place of an object array."""
-    return x.astype(np.float64) if isinstance(x, np.ndarray) else x
+    """Return an array of numbers in place of an object array, and a float in place of a number."""
+    return x.astype(np.float64) if isinstance(x, np.ndarray) else float(x) if isinstance(x, float) else x
 
 
 def _samples_first(x: Any) -> Any:

@@ -17,6 +17,7 @@ from ..autodiff.trees import check_unmasked, even_array, flatten, indexed, opene
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.integers import IntegerArgument
+from ..engine.vectors import Vector
 from .states import state_of
 
 _STATIC = (str, bytes, bool, type(None), type(...))
@@ -48,7 +49,8 @@ class Arguments:
         signature: what another call must have in common to use the same recording: structure, lengths, and everything
             that is neither a number nor an integer.
         samples: how many samples there are; None without a batched argument.
-        numbers: one entry per number, in order: a float, a Value, or an array with one of them for each sample.
+        numbers: one entry per number, in order: a float, a Value, or an array with one of them for each sample. A
+            vector instead, if there are arrays of floats among the arguments, and neither Values nor batches.
         integers: one entry per integer, in order: an int, or an array with one entry per sample.
         rebuild: puts other numbers and integers in their places, and returns the positional arguments as a list and the
             keyword arguments as a dict.
@@ -58,20 +60,24 @@ class Arguments:
 
     signature: Hashable
     samples: int | None
-    numbers: list[Any]
+    numbers: list[Any] | Vector
     integers: list[Any]
-    rebuild: Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], dict[str, Any]]]
+    rebuild: Callable[[Sequence[Any] | Vector, Sequence[Any]], tuple[list[Any], dict[str, Any]]]
     parts: list[ArgumentPart]
     listed: tuple[int, ...] = ()
 
     @property
     def has_values(self) -> bool:
         """Return whether there are Values among the numbers."""
-        return any(isinstance(x, Value) or (isinstance(x, np.ndarray) and x.dtype == object) for x in self.numbers)
+        return isinstance(self.numbers, list) and any(
+            isinstance(x, Value) or (isinstance(x, np.ndarray) and x.dtype == object) for x in self.numbers
+        )
 
-    def sample(self, i: int) -> tuple[list[Any], list[int]]:
+    def sample(self, i: int) -> tuple[list[Any] | Vector, list[int]]:
         """Return the numbers and the integers of a sample."""
-        numbers = [x[i] if isinstance(x, np.ndarray) else x for x in self.numbers]
+        numbers = self.numbers
+        if isinstance(numbers, list):
+            numbers = [x[i] if isinstance(x, np.ndarray) else x for x in numbers]
         return numbers, [int(k[i]) if isinstance(k, np.ndarray) else k for k in self.integers]
 
 
@@ -87,14 +93,33 @@ class _Reader:
     """Reads arguments one after another, and collects their numbers, integers and parts."""
 
     samples: int | None = None
-    numbers: list[Any] = field(default_factory=list)
     integers: list[Any] = field(default_factory=list)
     parts: list[ArgumentPart] = field(default_factory=list)
+    count: int = 0  # of the numbers
+    pieces: list[list[Any] | Vector] = field(default_factory=list)  # the numbers, in order
+
+    def add_numbers(self, items: Iterable[Any] | Vector, count: int) -> None:
+        """Add numbers; a vector is kept as it is."""
+        self.count += count
+        if isinstance(items, np.ndarray) and items.ndim == 1:
+            self.pieces.append(items)
+            return
+        last = self.pieces[-1] if self.pieces else None
+        if not isinstance(last, list):
+            self.pieces.append(last := [])
+        last.extend(items)
+
+    def numbers(self) -> list[Any] | Vector:
+        """Return all numbers, as `Arguments` has them."""
+        lists = [piece for piece in self.pieces if isinstance(piece, list)]
+        if len(lists) < len(self.pieces) and all(isinstance(x, float) for piece in lists for x in piece):
+            return np.concatenate(self.pieces)
+        return [x for piece in self.pieces for x in (piece if isinstance(piece, list) else piece.tolist())]
 
     def number(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
-        place = len(self.numbers)
+        place = self.count
         self.parts.append(ArgumentPart("number" if isinstance(x, float) else "other", 1, place))
-        self.numbers.append(x)
+        self.add_numbers([x], 1)
         return "number", lambda numbers, integers: numbers[place]
 
     def integer(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
@@ -149,7 +174,10 @@ class _Reader:
     def array(self, x: np.ndarray, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an array: one number, or one integer, for each element."""
         whole = x.dtype.kind in "iu"
-        items = x.ravel().tolist() if whole else flatten(x, where)[0]
+        if x.dtype == np.float64:
+            items: Any = x.ravel()
+        else:
+            items = x.ravel().tolist() if whole else flatten(x, where)[0]
         return ("array", whole, x.shape), self.elements("array", x, items, x.shape, whole)
 
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
@@ -184,17 +212,19 @@ class _Reader:
         self, kind: str, x: Any, items: Iterable[Any], shape: tuple[int, ...], whole: bool
     ) -> Callable[..., np.ndarray]:
         """Add the numbers (or integers) of an array or a batch; return the function that rebuilds the array."""
-        own, count = self.integers if whole else self.numbers, math.prod(shape)
-        first = len(own)
-        own.extend(items)
+        count = math.prod(shape)
+        first = len(self.integers) if whole else self.count
+        if whole:
+            self.integers.extend(items)
+        else:
+            self.add_numbers(items, count)
         readable = type(x) is np.ndarray and x.dtype in (np.float64, np.int64)
         kind = f"{kind} of {'integers' if whole else 'numbers'}" if readable else "other"
         self.parts.append(ArgumentPart(kind, count, first, shape))
 
-        def rebuild(numbers: Sequence[Any], integers: Sequence[Any]) -> np.ndarray:
-            array = np.empty(count, dtype=object)
-            array[:] = (integers if whole else numbers)[first : first + count]
-            return array.reshape(shape)
+        def rebuild(numbers: Sequence[Any] | Vector, integers: Sequence[Any]) -> np.ndarray:
+            own: Any = (integers if whole else numbers)[first : first + count]
+            return (own if isinstance(own, np.ndarray) else np.fromiter(own, object, count)).reshape(shape)
 
         return rebuild
 
@@ -240,14 +270,14 @@ def read_arguments(
     keys, positional = list(kwargs), len(args)  # a closure over the arguments would keep them alive with a derivative
     rebuilders = [part[1] for part in parts]
 
-    def rebuild(numbers: Sequence[Any], integers: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+    def rebuild(numbers: Sequence[Any] | Vector, integers: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         built = [part(numbers, integers) for part in rebuilders]
         return built[:positional], dict(zip(keys, built[positional:]))
 
     return Arguments(
         (tuple(part[0] for part in parts), tuple(keys)),
         reader.samples,
-        reader.numbers,
+        reader.numbers(),
         reader.integers,
         rebuild,
         reader.parts,

@@ -148,6 +148,7 @@ static PyMethodDef module_methods[] = {
     FUNCTION(adopt, METH_O, "python_value", "Take the Python class for calls that this engine leaves to it."),
     FUNCTION(accelerate, METH_VARARGS, "function, key",
              "Return the function as a callable of C, or as it is; the key is its operation, or a name."),
+    FUNCTION(new_leaves, METH_O, "numbers", "Return a list of new leaves with the numbers of a vector of doubles."),
     FUNCTION(read_numbers, METH_FASTCALL, "parameters, of_gradients, vector",
              "Copy the data, or the gradients, of Values into a vector of doubles."),
     FUNCTION(add_to_numbers, METH_FASTCALL, "parameters, of_gradients, vector",

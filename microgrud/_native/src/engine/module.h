@@ -5,6 +5,7 @@
 #include "engine/layout.h"
 
 /* vectors.c */
+INTERNAL PyObject *new_leaves(PyObject *module, PyObject *numbers);
 INTERNAL PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *write_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *add_to_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs);

@@ -87,6 +87,31 @@ static PyObject *copy_numbers(State *state, PyObject *const *args, Py_ssize_t na
     Py_RETURN_NONE;
 }
 
+/* new_leaves(numbers): return a list of new leaves with the numbers of a vector of doubles. */
+PyObject *new_leaves(PyObject *module, PyObject *numbers)
+{
+    State *state = state_of_module(module);
+    Py_buffer view;
+    if (PyObject_GetBuffer(numbers, &view, PyBUF_ND | PyBUF_FORMAT) < 0) {
+        return NULL;
+    }
+    const bool fits = view.ndim == 1 && view.format != NULL && strcmp(view.format, "d") == 0;
+    PyObject *leaves = fits ? PyList_New(view.shape[0]) : NULL;
+    if (!fits) {
+        PyErr_SetString(PyExc_ValueError, "expected a vector of doubles");
+    }
+    for (Py_ssize_t k = 0; leaves != NULL && k < PyList_GET_SIZE(leaves); k++) {
+        PyObject *leaf = (PyObject *)new_node(state, ((const double *)view.buf)[k]);
+        if (leaf == NULL) {
+            Py_CLEAR(leaves);
+        } else {
+            PyList_SET_ITEM(leaves, k, leaf);
+        }
+    }
+    PyBuffer_Release(&view);
+    return leaves;
+}
+
 PyObject *read_numbers(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     return copy_numbers(state_of_module(module), args, nargs, TO_VECTOR);
