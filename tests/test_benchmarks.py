@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 import microgrud
-from benchmarks.recorded import handwritten, mlp
+from benchmarks.recorded import digits, handwritten, mlp
 from benchmarks.recorded.figure import draw
 from benchmarks.recorded.suite import RECORDED, SUITES, WORKLOADS
 from benchmarks.recorded.table import exponent, into, markdown, text
-from benchmarks.recorded.worker import agree
+from benchmarks.recorded.worker import agree, repeated
 from microgrud.tape import Compiled
 
 SMALL = [
@@ -55,6 +57,13 @@ def test_the_network_in_c(case):
     data = mlp.data(case)
     by_hand, step = mlp.by_numpy(data), mlp.by_c(data)
     assert agree(step.read(step.run()), by_hand.read(by_hand.run()), 1e-12)
+
+
+def test_a_step_of_fit_is_timed_from_step_to_step():
+    step = digits.by_fit(digits.data("40 6 5"))
+    clock = itertools.count().__next__  # a second for each call
+    assert step.seconds(1, clock) == 1.0
+    assert repeated(step, clock)(3) == 3.0
 
 
 def test_another_result_is_told():

@@ -105,5 +105,4 @@ BOUNCE = Workload(
     cases=("1,000 simulations",),
     data=data,
     programs={"microgrud": recorded, "numpy": by_numpy, "jax jit": by_jax, "torch": by_torch},
-    tolerance=1e-9,
 )

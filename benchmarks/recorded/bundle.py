@@ -128,5 +128,4 @@ BUNDLE = Workload(
         "jax jit jacfwd": by_jax,
         "torch.func": by_torch,
     },
-    tolerance=1e-9,
 )

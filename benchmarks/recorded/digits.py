@@ -236,5 +236,4 @@ DIGITS = Workload(
         "torch": by_torch,
     },
     only={"microgrud vector": _STEPS},
-    tolerance=1e-9,
 )

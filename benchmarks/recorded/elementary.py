@@ -82,5 +82,4 @@ ELEMENTARY = Workload(
     cases=tuple(_BY_HAND),
     data=data,
     programs={"microgrud": recorded, "numpy": by_numpy, "jax jit": by_jax, "torch": by_torch},
-    tolerance=1e-9,
 )

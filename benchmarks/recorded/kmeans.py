@@ -129,5 +129,4 @@ KMEANS = Workload(
         "torch": by_torch,
         "hips autograd": by_autograd,
     },
-    tolerance=1e-9,
 )

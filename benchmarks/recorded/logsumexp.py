@@ -84,5 +84,4 @@ LOGSUMEXP = Workload(
     data=data,
     programs={"microgrud": recorded, "numpy": by_numpy, "jax jit": by_jax, "torch": by_torch},
     only={"torch": _FOLLOWING},
-    tolerance=1e-9,
 )

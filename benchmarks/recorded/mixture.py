@@ -149,5 +149,4 @@ MIXTURE = Workload(
         "torch": by_torch,
         "hips autograd": by_autograd,
     },
-    tolerance=1e-9,
 )

@@ -72,5 +72,4 @@ OUTPUTS = Workload(
     cases=("1,000 results", "1,000, their sum"),
     data=data,
     programs={"microgrud": recorded, "numpy": by_numpy, "jax jit": by_jax, "jax jit scalars": by_jax_scalars},
-    tolerance=1e-9,
 )

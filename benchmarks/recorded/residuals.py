@@ -158,5 +158,4 @@ RESIDUALS = Workload(
         "jax jit jacfwd": by_jax,
         "torch.func": by_torch,
     },
-    tolerance=1e-9,
 )

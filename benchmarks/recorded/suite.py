@@ -30,7 +30,6 @@ RECORDED: dict[str, Workload] = {
     "rosenbrock": ROSENBROCK,
     "lorenz": LORENZ,
     "barrier": BARRIER,
-    "recording": RECORDING,
     "digits": DIGITS,
     "mixture": MIXTURE,
     "kmeans": KMEANS,
@@ -40,6 +39,7 @@ RECORDED: dict[str, Workload] = {
     "bounce": BOUNCE,
     "outputs": OUTPUTS,
     "elementary": ELEMENTARY,
+    "recording": RECORDING,
 }
 
 TRANSFORMS: dict[str, Workload] = {

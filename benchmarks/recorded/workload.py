@@ -49,7 +49,7 @@ class Workload:
     programs: dict[str, Callable[[Any], Step]]
     base: str = "numpy"
     only: dict[str, Sequence[str]] | None = None
-    tolerance: float = 1e-8
+    tolerance: float = 1e-9
     growth: str = ""
 
     def cases_of(self, rival: str) -> list[str]:

@@ -105,7 +105,6 @@ NESTED = Workload(
         "hips autograd": by_autograd,
     },
     base="floats",
-    tolerance=1e-9,
     only={"jax": ("100", "1,000")},  # 10,000 take more than a minute
     growth="time",
 )

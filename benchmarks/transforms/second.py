@@ -132,5 +132,4 @@ SECOND = Workload(
     },
     base="microgrud backward",
     only={"jax jit scalars": ("HVP, 50", "HVP, 1,000")},  # the Hessian takes more than a minute to compile
-    tolerance=1e-9,
 )

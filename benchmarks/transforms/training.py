@@ -159,5 +159,4 @@ TRAINING = Workload(
         "hips autograd": _autograd(scalars=False),
     },
     base="microgrud backward",
-    tolerance=1e-9,
 )
