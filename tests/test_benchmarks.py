@@ -19,7 +19,7 @@ SMALL = [
     ("recording", "1,000"), ("lorenz", "6 derivatives"), ("rosenbrock", "gradient"), ("rosenbrock", "HVP"),
     ("digits", "40 6 5"), ("digits", "epoch at 16 6 5 40"), ("elementary", "tanh, 9"),
     ("mixture", "5 points 3 2"), ("kmeans", "gradient, 20 3"), ("kmeans", "HVP, 20 3"),
-    ("logsumexp", "100"), ("logsumexp", "100 first"), ("residuals", "3 by 4"), ("bounce", "20 simulations"),
+    ("logsumexp", "100"), ("logsumexp", "100 first"), ("residuals", "3 by 4"), ("bounce", "5 simulations"),
     ("bundle", "7 observations"), ("outputs", "10 results"), ("outputs", "10, their sum"),
     ("ring", "gradient, 4"), ("ring", "JVP, 4"), ("layers", "4 by 4"), ("second", "Hessian, 5"), ("second", "HVP, 5"),
     ("training", "3 steps"), ("nested", "5"),
