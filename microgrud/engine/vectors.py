@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..common.arrays import MissingNumPy
+from ..common.arrays import MissingNumPy, is_array
 from ..common.forking import Lock
+from ..common.numbers import as_float, as_sequence
 from . import native
 from .kernels import divide
 from .value import Value
@@ -77,6 +78,24 @@ def as_vector(numbers: Iterable[float]) -> Vector:
     if _HAS_NUMPY:
         return np.array(list(numbers), dtype=np.float64)
     return PlainVector(numbers)  # type: ignore[return-value]
+
+
+def checked_vector(where: str, given: Any, size: int) -> Vector:
+    """Return `size` real numbers, from an array or another sequence, as a new vector.
+
+    Raises:
+        TypeError, ValueError: if they are not real numbers, or not as many.
+
+    >>> checked_vector("v", [1, 2.5], 2)
+    array([1. , 2.5])
+    """
+    if is_array(given) and type(given) is np.ndarray and given.dtype.kind in "fiu" and given.ndim == 1:
+        vector = given.astype(np.float64)
+    else:
+        vector = as_vector([as_float(x, f"{where}: number {k}") for k, x in enumerate(as_sequence(given, where))])
+    if len(vector) != size:
+        raise ValueError(f"{where}: expected {size} numbers, one for each parameter, got {len(vector)}")
+    return vector
 
 
 def ieee_arithmetic() -> AbstractContextManager[Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ..autodiff.trees import check_unmasked
 from ..common.display import ShownInNotebooks
 from ..common.jsonfile import ModelFileError
 from ..common.numbers import as_float
 from ..engine import Value, native
-from ..engine.vectors import clear_gradients
+from ..engine.vectors import Vector, checked_vector, clear_gradients, read_data, write_data
 from .contents import leaves_and
 from .modelformat import StoredModel, read_model, write_model
 
@@ -138,6 +139,39 @@ number, got an object of type list)
         for name, number in numbers.items():
             parameters[name].data = number
 
+    def get_vector(self) -> Vector:
+        """Return the numbers of the parameters as a new vector, in the order of `parameters()`.
+
+        >>> class Line(Module):
+        ...     def __init__(self):
+        ...         self.slope, self.offset = Value(2.0), Value(1.0)
+        >>> Line().get_vector()
+        array([2., 1.])
+        """
+        parameters = self.parameters()
+        _refuse_while_recording(parameters)
+        return read_data(parameters)
+
+    def set_vector(self, vector: Iterable[float]) -> None:
+        """Set the parameters, in the order of `parameters()`, to the numbers of a vector; gradients stay as they are.
+
+        Raises:
+            TypeError, ValueError: if these are not real numbers, one for each parameter; then none is changed.
+
+        >>> class Line(Module):
+        ...     def __init__(self):
+        ...         self.slope, self.offset = Value(2.0), Value(1.0)
+        >>> line = Line()
+        >>> line.set_vector([3.0, 0.5])
+        >>> line.state_dict()
+        {'slope': 3.0, 'offset': 0.5}
+        """
+        where = f"{type(self).__name__}.set_vector"
+        check_unmasked(vector, where)
+        parameters = self.parameters()
+        _refuse_while_recording(parameters)
+        write_data(parameters, checked_vector(where, vector, len(parameters)))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters to a model file; for an MLP, Layer or Neuron, also the arguments of its constructor.
 
@@ -162,6 +196,12 @@ number, got an object of type list)
             OSError: if it cannot be read.
         """
         return build_module(read_model(path), (cls,))
+
+
+def _refuse_while_recording(parameters: Sequence[Value]) -> None:
+    """Raise if `compile` is recording: a recording cannot hold what reads or changes the number of a parameter."""
+    for parameter in parameters[:1]:
+        _ = parameter.data
 
 
 def _shortened(names: Sequence[str], most: int = 10) -> str:

@@ -24,8 +24,9 @@ The life of a call, file by file; each step imports only from its own files and 
    unpickling.
 7. recordings.py keeps all this by signature. Once recordings have served a call, replays.py makes a *replay* of them:
    the next such call runs in C from the arguments to the result.
-8. nodes.py puts a call into a graph, so that it can be differentiated again; listing.py shows recordings as text;
-   packing.py and saving.py write and read pickles; compiled.py is the public face, and verified.py that of `fit`.
+8. nodes.py puts a call into a graph, so that it can be differentiated again; flat.py evaluates at a vector of
+   parameters; listing.py shows recordings as text; packing.py and saving.py write and read pickles; compiled.py is the
+   public face, and verified.py that of `fit`.
 """
 
 from __future__ import annotations

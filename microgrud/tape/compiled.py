@@ -22,6 +22,7 @@ from ..engine.copying import _transforms, is_differentiating
 from ..engine.tracing import _tracers
 from ..engine.vectors import Vector, add_to_gradients
 from .absent import AbsentFunction, refuse_if_absent
+from .flat import Flat, parameters_of
 from .listing import listing
 from .nodes import result_as_nodes, rows_of_function
 from .recorder import CompileError
@@ -79,6 +80,7 @@ class Compiled(ShownInNotebooks):
         """Set the state that no two compiled functions share."""
         self._recordings = recordings
         self._gradients: dict[Any, Compiled] = {}
+        self._flat: Flat | None = None
         #: Maps id(instance) to a weak reference, which removes the entry when the instance dies, and to the compiled
         #: method.
         self._methods: dict[int, tuple[weakref.ref[Any], Compiled]] = {}
@@ -195,6 +197,45 @@ class Compiled(ShownInNotebooks):
         result = recordings.with_gradient(arguments)
         gradients = recordings.gradients(arguments, result, positions)
         return result.structure.rebuild(recordings.totals(result)), gradients[0] if single else gradients
+
+    def value_and_grad_flat(
+        self, vector: Any, *args: Any, parameters: Module | Sequence[Value] | None = None
+    ) -> tuple[float, Vector]:
+        """Return the result with the numbers of a vector as parameters, and its gradient with respect to the vector.
+
+        Both have the bits of the way by hand: `model.set_vector(vector)`, `model.zero_grad()`, `f.backward(*args)`, and
+        each parameter's `grad`. But the parameters and all `grad` stay as they are, which optimizers of other libraries
+        expect: `scipy.optimize.minimize(f.value_and_grad_flat, model.get_vector(), args=(x, y), jac=True)`.
+
+        Args:
+            vector: a number for each parameter.
+            args: the arguments of the function: numbers.
+            parameters: the parameters, in the order of the vector, or a Module that has them; by default those of the
+                only Module that the function uses.
+
+        Raises:
+            TypeError: if the result is not one number, or the function uses no Module, or several.
+            ValueError: if the vector does not fit the parameters; and, without `parameters`, if the function depends on
+                other Values too.
+
+        >>> from microgrud.nn import Neuron
+        >>> neuron = Neuron(1, nonlin=False, init="zeros")
+        >>> @compile(batched=("x", "y"))
+        ... def loss(x, y):
+        ...     return (neuron([x]) - y) ** 2
+        >>> loss.value_and_grad_flat([2.0, 0.5], [1.0, 2.0], [2.0, 4.0])
+        (0.25, array([1.5, 1. ]))
+        >>> neuron.get_vector()
+        array([0., 0.])
+        """
+        if (_tracers or _transforms) and _is_inside():
+            raise CompileError(
+                f".value_and_grad_flat of {self!r} inside a transform or another compiled function: call it outside"
+            )
+        listed, name = parameters_of(self.function, getattr(self, "instance", None), parameters)
+        if self._flat is None or not self._flat.is_for(listed, name):
+            self._flat = Flat(listed, name)
+        return self._flat.evaluate(self._recordings, vector, args)
 
     def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """Return the product of the Hessian with a direction; arguments and result are those of `microgrud.hvp`.

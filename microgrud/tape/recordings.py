@@ -186,11 +186,13 @@ class Recordings:
 
     # --- replays ---
 
-    def replayed(self, method: str, args: tuple[Any, ...], *others: Any) -> tuple[Any, tuple[Recording, ...]] | None:
+    def replayed(
+        self, method: str | Callable[..., Any], args: tuple[Any, ...], *others: Any
+    ) -> tuple[Any, tuple[Recording, ...]] | None:
         """Return the result of a call by a replay that fits it, and the recordings of it; None if no replay fits.
 
         Args:
-            method: the method of replays to call.
+            method: the method of replays to call, or a function of a replay, its recordings and the arguments.
             args: the arguments of the call.
             others: the other arguments of the method.
         """
@@ -200,7 +202,10 @@ class Recordings:
             if listed and listed in self.replays:
                 args = self._with_arrays(args, listed)
         for k, (replay, recordings) in enumerate(self.replays.get(listed, ())):
-            result = getattr(replay, method)(args, *others)
+            if isinstance(method, str):
+                result = getattr(replay, method)(args, *others)
+            else:
+                result = method(replay, recordings, args)
             if result is not NotImplemented:
                 now = time.monotonic()
                 for recording in recordings:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from itertools import chain, zip_longest
-from operator import is_
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from ..engine import native
+from ..engine.identity import all_identical, contents_of
 from ..tape.recorder import CompileError
 from .reachable import Reachable, content_of
 from .usage import Usage
@@ -57,7 +56,7 @@ class Dependencies:
     def is_untouched(self) -> bool:
         """Return whether each object is the same as before; takes 8 us for a network of 337 parameters."""
         pairs = zip(self._reachable.arrays, self._arrays)
-        return _all_identical(self._everything(), self._contents) and all(content_of(x) == was for (_, x), was in pairs)
+        return all_identical(self._everything(), self._contents) and all(content_of(x) == was for (_, x), was in pairs)
 
     def change(self) -> str | None:
         """Return the name of something that has changed, None if nothing has.
@@ -82,7 +81,7 @@ class Dependencies:
         self._containers = [x for _, x in reachable.containers]
         self.objects = [x for _, x in reachable.objects]
         self._with_dicts = [x for x in self.objects if hasattr(x, "__dict__")]
-        self._contents = [_contents_of(x) for x in self._everything()]
+        self._contents = [contents_of(x) for x in self._everything()]
         self._arrays = [content_of(x) for _, x in reachable.arrays]
 
     def _everything(self) -> list[Any]:
@@ -104,7 +103,7 @@ class Dependencies:
         """Restore the contents of containers; return the name of one that was changed."""
         changed = "something"
         for (name, x), before in zip(self._reachable.containers, self._contents):
-            if not _all_identical([x], [before]):
+            if not all_identical([x], [before]):
                 changed = name
                 x.clear()
                 if type(x) is dict:
@@ -116,20 +115,3 @@ class Dependencies:
                 changed = name
                 np.copyto(x, np.frombuffer(content[2], x.dtype).reshape(x.shape))
         return changed
-
-
-def _contents_of(container: Any) -> tuple[Any, ...]:
-    """Return the items of a list or a tuple; for a dict, each key and its value."""
-    return tuple(chain.from_iterable(container.items()) if type(container) is dict else container)
-
-
-def _all_identical_in_python(containers: list[Any], contents: list[tuple[Any, ...]]) -> bool:
-    """Return whether containers hold the same objects as before."""
-    for container, before in zip(containers, contents):
-        now = _contents_of(container)
-        if len(now) != len(before) or not all(map(is_, now, before)):
-            return False
-    return True
-
-
-_all_identical: Any = _all_identical_in_python if native.engine is None else native.engine.all_identical
