@@ -18,6 +18,7 @@ from inside import replays
 
 import microgrud as mg
 from microgrud import Value, compile, dot, exp, take, tanh
+from microgrud.nn import MLP
 from microgrud.tape import executors
 from microgrud.tape.native import native_tape
 
@@ -189,6 +190,34 @@ def test_an_argument_given_twice_has_its_derivative_twice() -> None:
         _, (one, other) = compiled.value_and_grad(rows, argnums=(0, 0))
         assert np.array_equal(one, other)
         assert np.array_equal(one, rows[:, ::-1] / 4)
+
+
+def test_adjoints_of_inputs_that_nobody_wants_are_missed_by_nobody() -> None:
+    network = MLP(3, [6, 4, 1], activation="tanh", rng=5)
+    weights = [[Value(0.1 * (i - j)) for i in range(4)] for j in range(5)]
+
+    def loss(x: Any, y: Any) -> Any:
+        mixed = [dot(row, [*x, y]) for row in weights]  # a matrix of both inputs, which are used elsewhere too
+        return (network(x) - y) ** 2 + mg.sum(mixed) * x[0] + dot(mixed, mixed)
+
+    leaves = [*network.parameters(), *[w for row in weights for w in row]]
+    compiled = compile(loss, batched=("x", "y"))
+    of_both = of_leaves = ()
+    for _ in range(2):  # the second time by a replay
+        for leaf in leaves:
+            leaf.grad = 0.0
+        compiled.backward(ROWS, TARGETS)
+        of_leaves = [leaf.grad for leaf in leaves]
+        of_both = compiled.value_and_grad(ROWS, TARGETS, argnums=(0, 1))[1]
+        assert np.array_equal(compiled.value_and_grad(ROWS, TARGETS)[1], of_both[0])
+        assert np.array_equal(compiled.value_and_grad(ROWS, TARGETS, argnums=1)[1], of_both[1])
+    rows, targets = [[Value(number) for number in row] for row in ROWS], [Value(number) for number in TARGETS]
+    for leaf in leaves:
+        leaf.grad = 0.0
+    mg.mean([loss(x, y) for x, y in zip(rows, targets)]).backward()
+    assert of_leaves == pytest.approx([leaf.grad for leaf in leaves], rel=1e-10, abs=1e-14)
+    assert of_both[0] == pytest.approx(np.array([[x.grad for x in row] for row in rows]), rel=1e-10, abs=1e-14)
+    assert of_both[1] == pytest.approx(np.array([y.grad for y in targets]), rel=1e-10, abs=1e-14)
 
 
 @needs_c

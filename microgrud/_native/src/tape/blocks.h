@@ -57,6 +57,7 @@ typedef struct {
     double *scratch;    /* for operations over sequences */
     /* NaN for a sample with a number that is not finite, for which the eager program may have raised */
     double *suspicious;
+    int32_t unwanted; /* so many varying slots, the first ones, are inputs whose adjoints are not wanted */
 } Block;
 
 /* The loops for one instruction set. */

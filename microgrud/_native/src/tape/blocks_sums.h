@@ -243,15 +243,12 @@ TARGET static void forward_matrix(const Block *block, const int32_t *code)
     }
 }
 
-TARGET static void backward_matrix(const Block *block, const int32_t *code, bool assign)
+/* Add to the adjoints of the numbers that a matrix is multiplied by: the transposed product, whose rows are the columns.
+ */
+TARGET static void add_transposed(const Block *block, const Matrix m, bool assign)
 {
-    const Matrix m = read_matrix(code);
     const size_t width = WIDTH(block);
-    double *V = block->V, *A = block->A, *G = block->G;
-    for (size_t r = 0; r < m.rows; r++) {
-        G[m.base[r]] += sum_of(block, varying(block->tape, A, m.out[r]));
-    }
-    /* The adjoints of x: the transposed product, whose rows are the columns. */
+    double *A = block->A;
     size_t j = 0;
     for (; j + 4 <= m.columns; j += 4) {
         double *a[4];
@@ -260,8 +257,7 @@ TARGET static void backward_matrix(const Block *block, const int32_t *code, bool
             a[k] = A + (size_t)m.v[j + k] * BLOCK;
             u[k] = m.u + j + k;
         }
-        four_sums(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows,
-                             NULL, assign);
+        four_sums(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows, NULL, assign);
     }
     for (; j < m.columns; j++) {
         double *restrict a = A + (size_t)m.v[j] * BLOCK;
@@ -273,8 +269,24 @@ TARGET static void backward_matrix(const Block *block, const int32_t *code, bool
             EACH(a[i] = FUSED(w, g[i], a[i], HAS_FMA))
         }
     }
+}
+
+TARGET static void backward_matrix(const Block *block, const int32_t *code, bool assign)
+{
+    const Matrix m = read_matrix(code);
+    double *V = block->V, *A = block->A, *G = block->G;
+    for (size_t r = 0; r < m.rows; r++) {
+        G[m.base[r]] += sum_of(block, varying(block->tape, A, m.out[r]));
+    }
+    bool wanted = false; /* usually all columns are inputs, or none */
+    for (size_t k = 0; k < m.columns; k++) {
+        wanted = wanted || m.v[k] >= block->unwanted;
+    }
+    if (wanted) {
+        add_transposed(block, m, assign);
+    }
     /* The adjoints of the weights: the outer product, summed over the samples. */
-    size_t r = 0;
+    size_t r = 0, j;
     for (; r + 4 <= m.rows; r += 4) {
         const double *g[4], *x[4];
         double sums[16];

@@ -45,7 +45,7 @@ static Block block_in(const Tape *tape, double *workspace, const double *U, doub
 {
     const size_t varying_numbers = (size_t)tape->varying_count * BLOCK;
     double *A = workspace + varying_numbers, *suspicious = A + varying_numbers;
-    const Block block = {tape, 0, workspace, A, U, G, suspicious + BLOCK, suspicious};
+    const Block block = {tape, 0, workspace, A, U, G, suspicious + BLOCK, suspicious, 0};
     return block;
 }
 
@@ -143,6 +143,20 @@ static bool write_input_gradients(const Block *block, const Batch *batch, size_t
     return doubt == 0.0;
 }
 
+/* Return how many of the varying slots, from the first one on, are inputs, if no derivatives with respect to inputs are
+ * wanted. */
+static int32_t count_unwanted(const Tape *tape, const Batch *batch)
+{
+    int32_t first_inputs = 0;
+    for (size_t k = 0; k < tape->inputs; k++) {
+        if (batch->gradients[k].numbers != NULL) {
+            return 0;
+        }
+        first_inputs += tape->input_slots[k] == tape->uniform_count + first_inputs;
+    }
+    return first_inputs;
+}
+
 bool all_finite(const double *numbers, size_t count)
 {
     double doubts[8] = {0.0};
@@ -238,6 +252,7 @@ static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t
                       InterruptCheck *check)
 {
     Block block = block_in(tape, workspace, batch->U, G);
+    block.unwanted = is_backward(batch) ? count_unwanted(tape, batch) : 0;
     bool fine = true;
     for (size_t first = start; first < stop; first += BLOCK) {
         const size_t lanes = stop - first < BLOCK ? stop - first : BLOCK;
