@@ -222,7 +222,7 @@ def test_the_sum_over_samples_and_derivatives_by_the_batch() -> None:
 def test_several_results_of_a_batch() -> None:
     f = compile(lambda x: [x[0] + x[1], x[0] * x[1]], batched="x")
     X = RNG.normal(size=(5, 2))
-    first, second = f.map(X)
+    first, second = f.map(X).T
     assert first.tolist() == (X[:, 0] + X[:, 1]).tolist()
     assert second.tolist() == (X[:, 0] * X[:, 1]).tolist()
     assert f(X) == pytest.approx([first.mean(), second.mean()])

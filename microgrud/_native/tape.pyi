@@ -7,6 +7,7 @@ OPERATION_CODES: dict[str, int]
 VARIANTS: list[str]
 BLOCK: int
 ARGUMENT_KINDS: tuple[str, ...]
+RESULT_KINDS: tuple[str, ...]
 MOST_AXES: int
 MOST_REPLAYS: int
 #: The statuses of a sample that no guard has left: done, suspicious, left; see `microgrud/tape/numpy_executor.py`.
@@ -67,6 +68,7 @@ class Replay:
         leaves: tuple[Any, ...],
         parts: list[tuple[int, int, int, tuple[int, ...]]],
         rules: bytes,
+        result: Any,
         mean: bool,
         ignore: bool,
         threads: int,
@@ -77,6 +79,7 @@ class Replay:
         /,
     ) -> None: ...
     def values(self, args: tuple[Any, ...], /) -> Any: ...
+    def map(self, args: tuple[Any, ...], /) -> Any: ...
     def backward(self, args: tuple[Any, ...], /) -> Any: ...
     def gradients(
         self, args: tuple[Any, ...], positions: tuple[int, ...], weights: npt.NDArray[Any] | None, /
@@ -95,6 +98,7 @@ class Tree:
 
     def __init__(self, replays: tuple[Replay, ...], /) -> None: ...
     def values(self, args: tuple[Any, ...], /) -> Any: ...
+    def map(self, args: tuple[Any, ...], /) -> Any: ...
     def backward(self, args: tuple[Any, ...], /) -> Any: ...
     def gradients(
         self, args: tuple[Any, ...], positions: tuple[int, ...], weights: npt.NDArray[Any] | None, /

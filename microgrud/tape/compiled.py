@@ -14,7 +14,7 @@ import numpy as np
 
 from ..autodiff import transforms
 from ..autodiff.transforms import positions_of, tangents_of
-from ..autodiff.trees import as_array, check_unmasked, flatten
+from ..autodiff.trees import Structure, as_array, check_unmasked, flatten
 from ..common.display import ShownInNotebooks
 from ..common.numbers import as_sequence
 from ..engine import Value, tracing
@@ -27,6 +27,7 @@ from .listing import listing
 from .nodes import result_as_nodes, rows_of_function
 from .recorder import CompileError
 from .recordings import Recordings, refuse_integers
+from .results import with_samples_first
 from .saving import copy_with_leaves, copy_without_leaves, pack_recordings, unpack_recordings
 from .settings import CHECKS, Settings
 
@@ -98,7 +99,7 @@ class Compiled(ShownInNotebooks):
         if not inside and not kwargs:
             found = recordings.replayed("values", args)
             if found is not None:
-                return found[1][0].structure.rebuild(found[0])
+                return found[0]
         arguments = recordings.read(args, kwargs)
         if inside or arguments.has_values:
             return result_as_nodes(recordings, arguments)
@@ -130,20 +131,32 @@ class Compiled(ShownInNotebooks):
             del self._methods[key]
 
     def map(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the result of the function for each sample: an array with one number per sample for each number."""
-        arguments = self._recordings.read(args, kwargs)
-        if _is_inside() or arguments.has_values:
-            rows, structure = rows_of_function(self._recordings, arguments)
-            outputs = [as_array([row[k] for row in rows], (len(rows),)) for k in range(structure.size)]
-        else:
-            result = self._recordings.evaluate(arguments, None)
-            outputs, structure = list(result.outputs), result.structure
-        return structure.assemble(
-            [
-                own[0] if shape is None else np.array(own).T.reshape(-1, *shape)
-                for own, shape in zip(structure.split(outputs), structure.shapes)
-            ]
-        )
+        """Return the results of the function for all samples, as arrays whose first axis is that of the samples.
+
+        A number, or an array, gives one array; so does a list or a tuple, if its items have one shape: the results of a
+        function that returns two numbers have the shape (samples, 2). Dicts and named tuples keep their fields, each
+        with samples first, and so do lists and tuples of items that differ in shape.
+
+        >>> f = compile(lambda x: [x, 10.0 * x], batched="x")
+        >>> f.map([1.0, 2.0, 3.0])
+        array([[ 1., 10.],
+               [ 2., 20.],
+               [ 3., 30.]])
+        """
+        recordings = self._recordings
+        inside = (_tracers or _transforms) and _is_inside()
+        found = None if inside or kwargs else recordings.replayed("map", args)
+        if found is not None:
+            return _by_sample(found[0], found[1][0].structure)
+        arguments = recordings.read(args, kwargs)
+        if inside or arguments.has_values:
+            rows, structure = rows_of_function(recordings, arguments)
+            return with_samples_first(
+                structure,
+                lambda start, end, shape: as_array([x for row in rows for x in row[start:end]], (len(rows), *shape)),
+            )
+        result = recordings.evaluate(arguments, None)
+        return _by_sample(result.outputs, result.structure)
 
     def backward(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result, and add its derivatives to the `grad` of every Value that it depends on.
@@ -533,6 +546,14 @@ def _parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]
 def _is_inside() -> bool:
     """Return whether a call is part of a transform or a recording in progress."""
     return tracing.current() is not None or is_differentiating()
+
+
+def _by_sample(outputs: Vector, structure: Structure) -> Any:
+    """Arrange the results of all samples, given as an array with a row for each output."""
+    return with_samples_first(
+        structure,
+        lambda start, end, shape: np.ascontiguousarray(outputs[start:end].T).reshape(outputs.shape[1], *shape),
+    )
 
 
 def _is_plain(x: Any) -> bool:

@@ -241,10 +241,9 @@ class Recordings:
                 if served.keys() <= set(recordings):
                     return
                 together |= {own: next(iter(own.executors.values())) for own in recordings if own not in together}
-        mean, ignore = self.settings.reduction == "mean", self.settings.errors == "ignore"
-        for executor in together.values():
+        for own, executor in together.items():
             if executor.replay is None:
-                executor.replay = replay_of(executor, arguments.parts, mean, ignore, self.settings.threads)
+                executor.replay = replay_of(executor, arguments.parts, own.structure, self.settings)
         if not together or any(executor.replay is None for executor in together.values()):
             return
         recordings = tuple(sorted(together, key=lambda own: -len(own.outcomes)))

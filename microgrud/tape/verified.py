@@ -113,7 +113,7 @@ class VerifiedRecordings:
         recording = self.branches.recordings[0]
         executor = next(iter(recording.executors.values()))
         if executor.replay is None:
-            executor.replay = replay_of(executor, self.arguments.parts, True, False, self.branches.settings.threads)
+            executor.replay = replay_of(executor, self.arguments.parts, recording.structure, self.branches.settings)
         if executor.replay is None:
             return None
         outputs, slopes = np.empty((recording.structure.size, len(batches[0]))), np.empty(len(recording.leaves))

@@ -1,62 +1,32 @@
 #include "replay/calls.h"
 #include "replay/gradients.h"
+#include "replay/results.h"
 #include "replay/tree.h"
-
-/* Return output k of the first sample; *stride is the distance to that of the next one. */
-static const double *numbers_of_output(const Call *call, size_t k, size_t *stride)
-{
-    const Tapes *tapes = call->tree->replays[0]->tapes;
-    *stride = 1;
-    if (call->outputs != NULL) {
-        return call->outputs + k * call->samples;
-    }
-    const int32_t uniform = tapes->uniform.uniform_count;
-    size_t row = 0;
-    for (size_t before = 0; before < k; before++) {
-        row += tapes->output_slots[before] >= uniform;
-    }
-    *stride = tapes->output_slots[k] >= uniform;
-    return *stride == 0 ? &call->frames[0]->U[tapes->output_slots[k]]
-                        : call->frames[0]->outputs + row * call->samples;
-}
-
-/* Return output k; for a batch, its sum or mean over the samples. */
-static PyObject *output_of(const Call *call, size_t k)
-{
-    const Replay *replay = call->tree->replays[0];
-    size_t stride;
-    const double *numbers = numbers_of_output(call, k, &stride);
-    const double sum = sum_in_order(numbers, stride, call->samples);
-    return PyFloat_FromDouble(replay->mean ? sum / (double)call->samples : sum);
-}
 
 static PyObject *not_implemented_unless_error(int status)
 {
     return status < 0 ? NULL : Py_NewRef(Py_NotImplemented);
 }
 
-PyObject *replay_values(PyObject *self, PyObject *args)
+/* Run a call without derivatives, and return what `make` makes of it. */
+static PyObject *forward(PyObject *self, PyObject *args, PyObject *(*make)(const Call *))
 {
     Call call;
     int status = begin_call(&call, (Tree *)self, args, NULL);
     status = status == 1 ? run_call(&call) : status;
-    PyObject *values = NULL;
-    if (status == 1) {
-        const Py_ssize_t count = (Py_ssize_t)call.tree->replays[0]->tapes->outputs;
-        values = PyList_New(count);
-        for (Py_ssize_t k = 0; values != NULL && k < count; k++) {
-            PyObject *output = output_of(&call, (size_t)k);
-            if (output == NULL) {
-                Py_CLEAR(values);
-            } else {
-                PyList_SET_ITEM(values, k, output);
-            }
-        }
-    } else {
-        values = not_implemented_unless_error(status);
-    }
+    PyObject *result = status == 1 ? make(&call) : not_implemented_unless_error(status);
     end_call(&call);
-    return values;
+    return result;
+}
+
+PyObject *replay_values(PyObject *self, PyObject *args)
+{
+    return forward(self, args, result_of);
+}
+
+PyObject *replay_map(PyObject *self, PyObject *args)
+{
+    return forward(self, args, rows_of);
 }
 
 PyObject *replay_backward(PyObject *self, PyObject *args)
@@ -69,7 +39,7 @@ PyObject *replay_backward(PyObject *self, PyObject *args)
     Call call;
     int status = begin_call(&call, tree, args, &weight);
     status = status == 1 ? run_call(&call) : status;
-    PyObject *value = status == 1 ? output_of(&call, 0) : not_implemented_unless_error(status);
+    PyObject *value = status == 1 ? result_of(&call) : not_implemented_unless_error(status);
     for (size_t p = 0; status == 1 && value != NULL && p < tree->count; p++) {
         const Replay *replay = tree->replays[p];
         for (size_t k = 0; call.frames[p]->status_of_all == DONE && k < replay->leaf_count; k++) {
@@ -118,7 +88,7 @@ PyObject *replay_gradients(PyObject *self, PyObject *arguments)
         status = finish_gradients(&call, positions, gradients) < 0 ? -1 : 1;
     }
     if (status == 1) {
-        PyObject *value = tree->replays[0]->tapes->outputs > 0 ? output_of(&call, 0) : Py_NewRef(Py_None);
+        PyObject *value = weights_object == Py_None ? result_of(&call) : Py_NewRef(Py_None);
         result = value == NULL ? NULL : PyTuple_Pack(2, value, gradients);
         Py_XDECREF(value);
     } else {
@@ -166,12 +136,8 @@ static void write_flat(const Call *call, double *slopes, double *outputs)
             *slopes++ = frame->status_of_all == DONE ? frame->G[replay->leaf_slots[k]] : 0.0;
         }
     }
-    for (size_t k = 0; outputs != NULL && k < call->tree->replays[0]->tapes->outputs; k++) {
-        size_t stride;
-        const double *numbers = numbers_of_output(call, k, &stride);
-        for (size_t i = 0; i < call->samples; i++) {
-            *outputs++ = numbers[i * stride];
-        }
+    if (outputs != NULL) {
+        write_rows(call, outputs);
     }
 }
 
@@ -205,7 +171,7 @@ PyObject *replay_flat(PyObject *self, PyObject *arguments)
     }
     if (status == 1) {
         write_flat(&call, numbers[1], numbers[2]);
-        result = output_of(&call, 0);
+        result = PyFloat_FromDouble(first_output(&call));
     } else {
         result = not_implemented_unless_error(status);
     }

@@ -7,12 +7,14 @@
 
 #include "replay/replay.h"
 
-/* values(args): return the outputs. */
+/* values(args): return the result. */
 INTERNAL PyObject *replay_values(PyObject *self, PyObject *args);
-/* backward(args): return the only output, and add its derivatives to `grad` of the leaves. */
+/* map(args): return the outputs of all samples, as an array with a row for each output. */
+INTERNAL PyObject *replay_map(PyObject *self, PyObject *args);
+/* backward(args): return the result, which is one number, and add its derivatives to `grad` of the leaves. */
 INTERNAL PyObject *replay_backward(PyObject *self, PyObject *args);
-/* gradients(args, positions, weights): return the first output, and a tuple of the derivatives of the weighted sum of
- * all outputs with respect to the arguments at these positions. */
+/* gradients(args, positions, weights): return the result (None with weights), and a tuple of the derivatives of the
+ * weighted sum of all outputs with respect to the arguments at these positions. */
 INTERNAL PyObject *replay_gradients(PyObject *self, PyObject *arguments);
 /* flat(args, leaves, slopes, outputs): return the first output, and write its derivatives with respect to the leaves of
  * one replay after the other, and the outputs of all samples. `leaves` has numbers to take in place of theirs. Each of

@@ -7,6 +7,7 @@
  *   - frame.c keeps the numbers of a call, and their memory for the next call;
  *   - tree.c runs the programs of uniform slots and the batches, and checks the guards;
  *   - gradients.c makes derivatives with respect to the arguments;
+ *   - results.c makes the result, in the structure that the function returns;
  *   - calls.c has the methods: they read, run, and return values or derivatives;
  *   - type.c has the types.
  */
@@ -38,6 +39,21 @@ typedef enum {
 } ArgumentKind;
 
 #define MOST_AXES 8
+
+/* The kinds of structures that results are made of; see results.h. X(identifier, name) */
+#define RESULT_KINDS(X)                                                                                                \
+    X(LIST_RESULT, "list")                                                                                             \
+    X(TUPLE_RESULT, "tuple")                                                                                           \
+    X(DICT_RESULT, "dict")                                                                                             \
+    X(ARRAY_RESULT, "array")                                                                                           \
+    X(NAMED_RESULT, "named tuple")                                                                                     \
+    X(OTHER_RESULT, "other")
+
+typedef enum {
+#define ENUMERATE(identifier, name) identifier,
+    RESULT_KINDS(ENUMERATE) RESULT_KIND_COUNT
+#undef ENUMERATE
+} ResultKind;
 
 typedef struct {
     ArgumentKind kind;
@@ -85,6 +101,7 @@ struct Replay {
     size_t integer_count;
     PyObject *rules;             /* a bytes object that owns `integers` */
     const IntegerRule *integers; /* the rules, a view into `rules` */
+    PyObject *result;            /* a plan; see results.h */
     bool mean, ignore;
     size_t threads;
     PyObject *array_type, *zeros; /* NumPy's */

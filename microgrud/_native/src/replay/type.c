@@ -1,12 +1,14 @@
 /* The types Replay and Tree; microgrud/tape/replays.py makes them. */
 #include "replay/calls.h"
 #include "replay/frame.h"
+#include "replay/results.h"
 
 /* Leaves of a subclass may refer to the compiled function. */
 static int replay_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(((Replay *)self)->leaves);
+    Py_VISIT(((Replay *)self)->result);
     return 0;
 }
 
@@ -20,6 +22,7 @@ static void replay_dealloc(PyObject *self)
     PyMem_Free(replay->arguments);
     Py_XDECREF(replay->leaves);
     Py_XDECREF(replay->rules);
+    Py_XDECREF(replay->result);
     Py_XDECREF(replay->array_type);
     Py_XDECREF(replay->zeros);
     Py_XDECREF((PyObject *)replay->tapes);
@@ -91,13 +94,13 @@ static int read_parts(Replay *replay, PyObject *list)
 
 static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(keywords))
 {
-    PyObject *tapes_object, *leaves, *parts, *rules, *array_type, *zeros;
+    PyObject *tapes_object, *leaves, *parts, *rules, *result, *array_type, *zeros;
     PyTypeObject *value_type;
     Py_ssize_t threads, data_offset, grad_offset;
     int mean, ignore;
-    if (!PyArg_ParseTuple(args, "OO!O!SppnO!(nn)OO:Replay", &tapes_object, &PyTuple_Type, &leaves, &PyList_Type, &parts,
-                          &rules, &mean, &ignore, &threads, &PyType_Type, &value_type, &data_offset, &grad_offset,
-                          &array_type, &zeros)) {
+    if (!PyArg_ParseTuple(args, "OO!O!SOppnO!(nn)OO:Replay", &tapes_object, &PyTuple_Type, &leaves, &PyList_Type,
+                          &parts, &rules, &result, &mean, &ignore, &threads, &PyType_Type, &value_type, &data_offset,
+                          &grad_offset, &array_type, &zeros)) {
         return NULL;
     }
     Tapes *tapes = (Tapes *)tapes_object;
@@ -109,6 +112,10 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     const size_t arguments = fits ? (size_t)PyBytes_GET_SIZE(tapes->argument_slots) / sizeof(int32_t) : 0;
     if (!fits || (size_t)PyBytes_GET_SIZE(rules) != (arguments - tapes->numbers) * sizeof(IntegerRule)) {
         PyErr_SetString(PyExc_TypeError, "Replay: expected tapes, a Value for each leaf, and a rule for each integer");
+        return NULL;
+    }
+    if (!is_plan(result, tapes->outputs)) {
+        PyErr_SetString(PyExc_ValueError, "Replay: expected the plan of a result with all outputs");
         return NULL;
     }
     Replay *replay = (Replay *)type->tp_alloc(type, 0);
@@ -130,6 +137,7 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
     replay->integer_count = arguments - tapes->numbers;
     replay->rules = Py_NewRef(rules);
     replay->integers = (const IntegerRule *)(const void *)PyBytes_AS_STRING(rules);
+    replay->result = Py_NewRef(result);
     replay->mean = mean != 0;
     replay->ignore = ignore != 0;
     replay->threads = (size_t)threads;
@@ -142,12 +150,15 @@ static PyObject *replay_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNU
 }
 
 static PyMethodDef replay_methods[] = {
-    {"values", replay_values, METH_O, "values($self, args, /)\n--\n\nReturn the outputs, or NotImplemented."},
+    {"values", replay_values, METH_O, "values($self, args, /)\n--\n\nReturn the result, or NotImplemented."},
+    {"map", replay_map, METH_O,
+     "map($self, args, /)\n--\n\nReturn the outputs of all samples, a row for each output, or NotImplemented."},
     {"backward", replay_backward, METH_O,
-     "backward($self, args, /)\n--\n\nReturn the output, and add to the gradients of the leaves; or NotImplemented."},
+     "backward($self, args, /)\n--\n\nReturn the result, and add to the gradients of the leaves; or NotImplemented."},
     {"gradients", replay_gradients, METH_VARARGS,
      "gradients($self, args, positions, weights, /)\n--\n\n"
-     "Return the first output, and derivatives with respect to arguments at positions; or NotImplemented."},
+     "Return the result (None with weights), and derivatives with respect to arguments at positions; or "
+     "NotImplemented."},
     {"flat", replay_flat, METH_VARARGS,
      "flat($self, args, leaves, slopes, outputs, /)\n--\n\n"
      "Return the first output, and write its derivatives, and the outputs of the samples; or NotImplemented."},
@@ -155,8 +166,8 @@ static PyMethodDef replay_methods[] = {
 };
 
 static PyType_Slot replay_slots[] = {
-    {Py_tp_doc, "Replay(tapes, leaves, parts, rules, mean, ignore, threads, value_type, offsets, array_type, zeros, /)"
-                "\n--\n\n"
+    {Py_tp_doc, "Replay(tapes, leaves, parts, rules, result, mean, ignore, threads, value_type, offsets, array_type, "
+                "zeros, /)\n--\n\n"
                 "A recording with all that a call does."},
     {Py_tp_new, replay_new},
     {Py_tp_dealloc, replay_dealloc},

@@ -40,15 +40,20 @@ static PyObject *operation_codes(void)
     return codes;
 }
 
-/* Return the names of the kinds of parts of arguments, in the order of their numbers. */
-static PyObject *argument_kinds(void)
-{
+/* Return the names of the kinds of parts of arguments, and of results, in the order of their numbers. */
 #define NAME(identifier, name) , name
 #define FORMAT(identifier, name) "s"
+static PyObject *argument_kinds(void)
+{
     return Py_BuildValue("(" ARGUMENT_KINDS(FORMAT) ")" ARGUMENT_KINDS(NAME));
+}
+
+static PyObject *result_kinds(void)
+{
+    return Py_BuildValue("(" RESULT_KINDS(FORMAT) ")" RESULT_KINDS(NAME));
+}
 #undef NAME
 #undef FORMAT
-}
 
 static int add(PyObject *module, const char *name, PyObject *object)
 {
@@ -71,7 +76,8 @@ static int execute(PyObject *module)
         return -1;
     }
     if (add(module, "OPERATION_CODES", operation_codes()) < 0 || add(module, "VARIANTS", names_of_sets()) < 0 ||
-        add(module, "ARGUMENT_KINDS", argument_kinds()) < 0 || PyModule_AddIntMacro(module, MOST_AXES) < 0 ||
+        add(module, "ARGUMENT_KINDS", argument_kinds()) < 0 ||
+        add(module, "RESULT_KINDS", result_kinds()) < 0 || PyModule_AddIntMacro(module, MOST_AXES) < 0 ||
         PyModule_AddIntMacro(module, MOST_REPLAYS) < 0 ||
         add(module, "STATUSES", Py_BuildValue("iii", DONE, SUSPICIOUS, LEFT)) < 0 ||
         PyModule_AddIntMacro(module, BLOCK) < 0) {
