@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from agreement_truth import Case, Finding, Numbers, Program, as_value, data, mapped, numbers_of, weighted_sum, weights
-from agreement_ways import Run, differentiable, types_are, way, with_leaves
+from agreement_ways import Run, differentiable, matrix, types_are, way, with_leaves
+from inside import thresholds
 
 from microgrud import Value, compile, grad, hessian, jvp, no_grad, value_and_grad
 from microgrud.tape import executors
@@ -184,14 +185,31 @@ def by_hvp(case: Case) -> Iterator[Finding]:
         yield f"at point {k}", numbers_of(found), case.truth(k).along(direction)[: case.truth().count]
 
 
-@way("compile, .hessian", lambda program: differentiable(program) and not program.keywords and program.argnums[0] == 0)
-def by_hessian(case: Case) -> Iterator[Finding]:
-    f, _ = case.scalar()
-    c = compile(f)
-    count = len(numbers_of(case.args()[0]))
-    for k in (0, 0, 1):
-        found = np.array(numbers_of(c.hessian(*case.args(k)))).tolist()
-        yield f"at point {k}", found, [x for row in case.truth(k).hessian[:count] for x in row[:count]]
+def _by_matrices(most_operands: int) -> Run:
+    """Make the way that has the Jacobian and the Hessian by recordings of at most so many operands."""
+
+    def run(case: Case) -> Iterator[Finding]:
+        (f, _), (scalar, _), argnums = case.made(), case.scalar(), case.program.argnums
+        first, second = compile(f), compile(scalar)
+        with thresholds(most_operands=most_operands):
+            for k in (0, 0, 1):
+                args, truth = case.args(k), case.truth(k)
+                rows = matrix(first.jacobian(*args, argnums=argnums), case.program.result)
+                expected = [x for row in truth.jacobian for x in row[: truth.count]]
+                yield f"Jacobian at point {k}", [x for row in rows for x in row], expected
+                rows = matrix(second.hessian(*args, argnums=argnums), tuple(args[i] for i in argnums))
+                expected = [x for row in truth.hessian for x in row]
+                yield f"Hessian at point {k}", [x for row in rows for x in row], expected
+
+    return run
+
+
+def _has_matrices(program: Program) -> bool:
+    return differentiable(program) and not program.keywords
+
+
+way("compile, .jacobian and .hessian", _has_matrices)(_by_matrices(10**9))
+way("compile, .jacobian and .hessian by sweeps", _has_matrices)(_by_matrices(0))
 
 
 # --- as an operation ------------------------------------------------------------------------------------------------
@@ -422,5 +440,6 @@ way("NumPy, replay")(_in_numpy(replay))
 way("NumPy, .value_and_grad", differentiable)(_in_numpy(by_value_and_grad))
 way("NumPy, .backward")(_in_numpy(by_backward))
 way("NumPy, .hvp", lambda program: differentiable(program) and not program.keywords)(_in_numpy(by_hvp))
+way("NumPy, .jacobian and .hessian", _has_matrices)(_in_numpy(_by_matrices(10**9)))
 way("NumPy, batched", in_arrays)(_in_numpy(_replayed_batches(as_lists=False)))
 way("NumPy, called on Values")(_in_numpy(on_values))

@@ -13,6 +13,7 @@ MODULES = {
     "microgrud.cli.fitting": ("_MOST_PLACES",),
     "microgrud.cli.pictures": ("_REGION_POINTS",),
     "microgrud.cli.walk": ("_FEWEST_POINTS", "_FEWEST_ROWS", "_MOST_PARAMETERS", "_MOST_POINTS", "_MOST_WORK"),
+    "microgrud.tape.derivatives": ("_MOST_OPERANDS",),
     "microgrud.tape.executors": ("_FEWEST_TO_REUSE",),
     "microgrud.tape.verified": ("_MOST_RECORDINGS",),
     "microgrud.train.checkpoint": ("_PAUSE", "_SLACK"),
@@ -38,3 +39,8 @@ def recordings(compiled: Any) -> list[Any]:
 def replays(compiled: Any, lists: tuple[int, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the recordings of each replay of a compiled function, for batches in lists at these positions."""
     return [own for _, own in compiled._recordings.replays.get(lists, [])]
+
+
+def derivatives_of(compiled: Any) -> list[str]:
+    """Return what the compiled functions that a compiled function keeps for its derivatives compute."""
+    return [name for name, _ in compiled._gradients]

@@ -222,7 +222,7 @@ def test_second_derivatives_that_were_recorded() -> None:
     twin = through_pickle(f)
     assert twin.hvp(x, v).tolist() == product.tolist()
     assert twin.hessian(x).tolist() == hessian.tolist()
-    with pytest.raises(CompileError, match=r"no recording of the derivatives with respect to argument \(0,\) for"):
+    with pytest.raises(CompileError, match=r"no recording of the derivatives .* to argument \(0,\) \(gradient\)"):
         twin.hvp((x,), (v,), argnums=(0,))
 
 

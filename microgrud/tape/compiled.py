@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..autodiff import transforms
-from ..autodiff.transforms import positions_of, tangents_of
-from ..autodiff.trees import Structure, as_array, check_unmasked, flatten
+from ..autodiff.transforms import positions_of
+from ..autodiff.trees import Structure, as_array, flatten
 from ..common.display import ShownInNotebooks
 from ..common.numbers import as_sequence
 from ..engine import Value, tracing
 from ..engine.copying import _transforms, is_differentiating
 from ..engine.tracing import _tracers
 from ..engine.vectors import Vector, add_to_gradients
+from . import derivatives
 from .absent import AbsentFunction, refuse_if_absent
 from .flat import Flat, parameters_of
 from .listing import listing
@@ -259,38 +260,40 @@ class Compiled(ShownInNotebooks):
         args = primals if isinstance(primals, tuple) else (primals,)
         if self._is_connected(args) or _has_values(tangents):
             return transforms.hvp(self, primals, tangents, argnums)
-        positions, single = positions_of(argnums, len(args), "hvp", distinct=False)
-        directions = tangents_of(tangents, len(positions))
-        gradient = self._gradient_of(positions[0] if single else positions)._recordings
-        batches = [gradient.is_batch(k) for k in positions]
-        found = [
-            (_directions if batch else _direction)(args[k], direction)
-            for k, direction, batch in zip(positions, directions, batches)
-        ]
-        seeds = [seed for each in found for seed in each] if any(batches) else np.concatenate(found)
-        products = gradient.products(args, positions, seeds)
-        return products[0] if single else products
+        return derivatives.hvp(self, args, tangents, argnums)
 
-    def hessian(self, *args: Any) -> Any:
-        """Return all second derivatives with respect to the first argument, as `microgrud.hessian`.
+    def jacobian(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+        """Return the derivatives of all numbers of the result, as `microgrud.jacobian`.
+
+        Forward mode serves a function with fewer inputs than outputs, reverse mode any other. For a batch, these are
+        derivatives of the mean (or sum) over the samples, with respect to arguments that all samples share.
 
         Raises:
-            ValueError: if the first argument is a batch.
+            ValueError: if there is no argument at a position, or it is a batch.
+
+        >>> f = compile(lambda x: [x[0] * x[1], x[0] + x[1], x[0] ** 2])
+        >>> f.jacobian([2.0, 3.0])
+        [[3.0, 2.0], [1.0, 1.0], [4.0, 0.0]]
         """
+        return self._matrix(args, argnums, "jacobian")
+
+    def hessian(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+        """Return all second derivatives with respect to an argument, or several, as `microgrud.hessian`.
+
+        Raises:
+            TypeError: if the result is not one number.
+            ValueError: if there is no argument at a position, or it is a batch.
+        """
+        return self._matrix(args, argnums, "hessian")
+
+    def _matrix(self, args: tuple[Any, ...], argnums: int | tuple[int, ...], kind: str) -> Any:
+        if not ((_tracers or _transforms) and _is_inside()):
+            found = derivatives.replayed_matrix(self, args, argnums, kind)
+            if found is not None:
+                return found
         if self._is_connected(args):
-            return transforms.hessian(self)(*args)
-        if self._recordings.is_batch(0):
-            raise ValueError(
-                f"hessian: {self._recordings.names[0]}: expected an argument that is the same for all samples, got a "
-                "batch; compile the function without batched, and call it for each sample"
-            )
-        gradient = self._gradient_of(0)._recordings
-        numbers, structure = flatten(args[0], "hessian: the argument")
-        rows = []
-        for seeds in np.eye(len(numbers)):
-            products = gradient.products(args, (0,), seeds)
-            rows.append([float(x) for x in flatten(products[0], "hessian")[0]])
-        return structure.jacobian(rows, structure)
+            return (transforms.jacobian if kind == "jacobian" else transforms.hessian)(self, argnums)(*args)
+        return derivatives.matrix(self, args, argnums, kind)
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -427,15 +430,20 @@ class Compiled(ShownInNotebooks):
         """Return whether a call is part of a graph: inside a transform or a recording, or with Values among args."""
         return _is_inside() or (not all(map(_is_plain, args)) and self._recordings.read(args, {}).has_values)
 
-    def _gradient_of(self, argnums: Any) -> Compiled:
-        """Return the compiled gradient of the function, for `hvp` and `hessian`."""
-        found = self._gradients.get(argnums)
+    def has_derived(self, name: str, argnums: int | tuple[int, ...]) -> bool:
+        """Return whether there is a compiled function of derivatives, by its name in `DERIVED`."""
+        return (name, argnums) in self._gradients
+
+    def derived(self, name: str, argnums: int | tuple[int, ...]) -> Compiled:
+        """Return the compiled function of derivatives with a name in `DERIVED`."""
+        found = self._gradients.get((name, argnums))
         if found is None:
-            refuse_if_absent(
-                self.function, f"of the derivatives with respect to argument {argnums} for .hvp or .hessian"
-            )
-            made = Compiled(transforms.grad(self.function, argnums), *self._recordings.settings)
-            found = self._gradients.setdefault(argnums, made)
+            refuse_if_absent(self.function, f"of the derivatives with respect to argument {argnums} ({name})")
+            made = derivatives.DERIVED[name](self.function, argnums)
+            settings = self._recordings.settings
+            if ", one of " in name:
+                settings = settings._replace(batched=("direction",))
+            found = self._gradients.setdefault((name, argnums), Compiled(made, *settings))
         return found
 
 
@@ -564,25 +572,3 @@ def _is_plain(x: Any) -> bool:
 def _has_values(tree: Any) -> bool:
     """Return whether there are Values in a structure of numbers."""
     return not _is_plain(tree) and any(isinstance(x, Value) for x in flatten(tree, "tangents")[0])
-
-
-def _direction(primal: Any, tangent: Any) -> Vector:
-    """Return the numbers of a direction; raise a ValueError unless they are as many as in the argument."""
-    check_unmasked(tangent, "tangents")
-    if isinstance(tangent, np.ndarray) and isinstance(primal, np.ndarray) and tangent.shape == primal.shape:
-        return np.asarray(tangent, dtype=np.float64).ravel()
-    own, _ = flatten(tangent, "tangents")
-    wanted, _ = flatten(primal, "primals")
-    if len(own) != len(wanted):
-        raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
-    return np.array([float(x) for x in own])
-
-
-def _directions(primal: Any, tangent: Any) -> list[Vector]:
-    """Return the numbers of a direction for each sample of a batch: an array with one number per sample for each."""
-    check_unmasked(tangent, "tangents")
-    wanted = np.shape(primal.to_numpy() if hasattr(primal, "to_numpy") else primal)
-    array = np.asarray(tangent.to_numpy() if hasattr(tangent, "to_numpy") else tangent, dtype=np.float64)
-    if array.shape != wanted:
-        raise ValueError(f"tangents: expected an array of shape {wanted}, as the argument has, got {array.shape}")
-    return list(array.reshape(len(array), -1).T)

@@ -8,7 +8,10 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from ..autodiff.trees import Structure, Template, opened
+from ..engine.vectors import Vector
 from .native import native_tape
 
 #: Plans are read by recursion in C. No replay is made for a deeper one.
@@ -65,6 +68,37 @@ def with_samples_first(structure: Structure, part: Callable[[int, int, tuple[int
     {'a': '0 to 2 as (samples, *(2,))', 'b': ('2 to 3 as (samples, *())', '3 to 4 as (samples, *(1,))')}
     """
     return _arranged(_measured(structure.template, iter(structure.shapes)), 0, part)
+
+
+def matrix_in(outputs: Structure, inputs: Structure, matrix: Vector) -> Any:
+    """Arrange derivatives, given as an array with a row for each output, as `Structure.jacobian` does.
+
+    >>> from microgrud.autodiff.trees import flatten
+    >>> _, structure = flatten({"a": 1.0, "b": [2.0]}, "the result")
+    >>> matrix_in(structure, structure, np.array([[1.0, 2.0], [3.0, 4.0]]))
+    {'a': {'a': 1.0, 'b': [2.0]}, 'b': [{'a': 3.0, 'b': [4.0]}]}
+    """
+    if inputs.template is not None and not any(inputs.template[1]) and set(inputs.shapes) <= {None}:
+        of_number: Any = inputs.template[0]  # 10 times as fast for a list of numbers
+    else:
+        of_number = inputs.rebuild
+    ends = list(itertools.accumulate([_count(shape) for shape in inputs.shapes], initial=0))
+    blocks, start = [], 0
+    for shape in outputs.shapes:
+        own, start = matrix[start : start + _count(shape)], start + _count(shape)
+        blocks.append(
+            of_number(own[0].tolist())
+            if shape is None
+            else inputs.assemble(
+                np.ascontiguousarray(own[:, first:end]).reshape(shape + (leaf_shape or ()))
+                for first, end, leaf_shape in zip(ends, ends[1:], inputs.shapes)
+            )
+        )
+    return outputs.assemble(blocks)
+
+
+def _count(shape: tuple[int, ...] | None) -> int:
+    return math.prod(shape or ())
 
 
 class _Part(NamedTuple):

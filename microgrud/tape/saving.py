@@ -36,7 +36,7 @@ def pack_recordings(recordings: Recordings, attributes: dict[str, Any], gradient
     Args:
         recordings: the recordings.
         attributes: the attributes of the compiled function.
-        gradients: the compiled gradients of the function, by the positions of arguments.
+        gradients: the compiled derivatives of the function, by name and positions of arguments.
 
     Raises:
         pickle.PicklingError: for a custom operation that another process could not find.

@@ -1,0 +1,211 @@
+"""Hessian-vector products, Jacobians and Hessians of a compiled function, from recordings of its derivatives.
+
+A matrix of derivatives takes a sweep for each row (in reverse mode) or for each column (in forward mode), whichever are
+fewer. If that is little work, one recording holds all sweeps: what they share is computed once, and derivatives that
+are always 0 cost nothing. Otherwise one sweep is recorded, and replayed for a batch of directions.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..autodiff import transforms
+from ..autodiff.transforms import positions_of, tangents_of
+from ..autodiff.trees import Structure, check_unmasked, flatten, joined
+from ..engine.vectors import Vector
+from ..functions import dot
+from .absent import AbsentFunction
+from .recordings import Recordings, refuse_integers
+from .results import matrix_in
+from .sparsity import places_of, sweeps_are_few
+
+Function: TypeAlias = Callable[..., Any]
+#: The position of one argument, or those of several.
+Argnums: TypeAlias = "int | tuple[int, ...]"
+
+#: One recording holds all sweeps if they pass at most this many operands in all: it takes up to a second to make.
+_MOST_OPERANDS = 100_000
+#: The greatest number of derivatives, of all samples, that a replay of all sweeps may write: 8 MB.
+_MOST_RESULTS = 1 << 20
+
+
+def hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: Argnums) -> Any:
+    """Return the product of the Hessian with a direction; see `Compiled.hvp`."""
+    positions, single = positions_of(argnums, len(args), "hvp", distinct=False)
+    directions = tangents_of(tangents, len(positions))
+    gradient = compiled.derived("gradient", positions[0] if single else positions)._recordings
+    batches = [gradient.is_batch(k) for k in positions]
+    found = [
+        (_directions if batch else _direction)(args[k], direction)
+        for k, direction, batch in zip(positions, directions, batches)
+    ]
+    seeds = [seed for each in found for seed in each] if any(batches) else np.concatenate(found)
+    products = gradient.products(args, positions, seeds)
+    return products[0] if single else products
+
+
+def matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) -> Any:
+    """Return the `"jacobian"` or the `"hessian"` of a compiled function; see its methods."""
+    positions, single = positions_of(argnums, len(args), kind)
+    which = positions[0] if single else positions
+    recordings = compiled._recordings
+    _refuse_batches(recordings, positions, kind)
+    refuse_integers(args, positions)
+    inputs, arguments = _inputs_of(args, positions, single, kind), recordings.read(args, {})
+    # The Hessian is the Jacobian of the gradient.
+    own = recordings if kind == "jacobian" else compiled.derived("gradient", which)._recordings
+    result = own.evaluate(arguments, None)
+    outputs, samples = result.structure, result.outputs.shape[1]
+    n, m, batched = inputs.size, outputs.size, bool(recordings.settings.batched)
+    by = "columns" if kind == "jacobian" and 0 < n < m else "rows"
+    all_sweeps, sweep = f"{kind} by {by}", f"{kind}, one of {'columns' if kind == 'hessian' else by}"
+    programs = [recording.program for recording in result.served]
+    few = n * m == 0 or (
+        n * m * samples <= _MOST_RESULTS
+        and sweeps_are_few(programs, places_of(arguments, positions), sweep.endswith("rows"), _MOST_OPERANDS)
+    )
+    absent = isinstance(compiled.function, AbsentFunction)
+    if not few or (absent and not compiled.has_derived(all_sweeps, which)):
+        if batched or (absent and not compiled.has_derived(sweep, which)):
+            rows = [own.products(args, positions, seeds) for seeds in np.eye(m)]
+            numbers = np.array([flatten(row, kind)[0] for row in rows], dtype=np.float64)
+            return matrix_in(outputs, inputs, numbers)
+        found = _by_sweeps(compiled.derived(sweep, which)._recordings, args, min(n, m))
+        if np.isfinite(found).all():
+            return matrix_in(outputs, inputs, found if sweep.endswith("columns") else found.T)
+        # A direction is 0 for most inputs, and 0 times an infinite slope is NaN. In a recording of all sweeps these
+        # zeros are constants, which stop any slope.
+    return compiled.derived(all_sweeps, which)(*args)
+
+
+def _by_sweeps(sweep: Recordings, args: tuple[Any, ...], count: int) -> Vector:
+    """Return the results of a recorded sweep for all unit directions, each in a column."""
+    given = np.eye(count), *args
+    found = sweep.replayed("map", given)
+    return sweep.evaluate(sweep.read(given, {}), None).outputs if found is None else found[0]
+
+
+def replayed_matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) -> Any:
+    """Return what `matrix` does, if a replay of an earlier call can; else None."""
+    if compiled.batched:
+        return None
+    for name in (f"{kind} by rows", f"{kind} by columns"):
+        if compiled.has_derived(name, argnums):
+            found = compiled.derived(name, argnums)._recordings.replayed("values", args)
+            if found is not None:
+                return found[0]
+    name = f"{kind}, one of columns"
+    if compiled.has_derived(name, argnums):
+        inputs = _inputs_of(args, *positions_of(argnums, len(args), kind), kind)
+        found = compiled.derived(name, argnums)._recordings.replayed("map", (np.eye(inputs.size), *args))
+        if found is not None and np.isfinite(found[0]).all():
+            return matrix_in(inputs if kind == "hessian" else found[1][0].structure, inputs, found[0])
+    return None
+
+
+def _inputs_of(args: tuple[Any, ...], positions: Sequence[int], single: bool, kind: str) -> Structure:
+    return joined([flatten(args[k], f"{kind}: argument {k}")[1] for k in positions], single)
+
+
+def _refuse_batches(recordings: Recordings, positions: Sequence[int], kind: str) -> None:
+    for position in positions:
+        if recordings.is_batch(position):
+            raise ValueError(
+                f"{kind}: {recordings.names[position]}: expected an argument that is the same for all samples, got a "
+                "batch; compile the function without batched, and call it for each sample"
+            )
+
+
+# --- the functions that are recorded ---
+
+
+def _by_columns(f: Function, argnums: Argnums) -> Function:
+    """Return a function that computes the Jacobian in forward mode."""
+
+    @functools.wraps(f)
+    def jacobian_of_f(*args: Any) -> Any:
+        positions, single = positions_of(argnums, len(args), "jacobian")
+        parts = [flatten(args[k], "jacobian")[1] for k in positions]
+        units = np.eye(sum(part.size for part in parts)).tolist()
+        columns = [transforms.jvp(f, args, joined(parts).rebuild(unit), positions)[1] for unit in units]
+        flat = [flatten(column, "jacobian") for column in columns]
+        return flat[0][1].jacobian(list(zip(*[numbers for numbers, _ in flat])), joined(parts, single))
+
+    return jacobian_of_f
+
+
+def _column(f: Function, argnums: Argnums) -> Function:
+    """Return a function that computes the Jacobian times a direction."""
+
+    def column_of_jacobian(direction: Any, *args: Any) -> Any:
+        return transforms.jvp(f, args, *_tangents(direction, args, argnums))[1]
+
+    return column_of_jacobian
+
+
+def _row(f: Function, argnums: Argnums) -> Function:
+    """Return a function that computes a direction times the Jacobian."""
+
+    def row_of_jacobian(direction: Any, *args: Any) -> Any:
+        def weighted(*args: Any) -> Any:
+            return dot(list(direction), flatten(f(*args), "the result of the function")[0])
+
+        return transforms.grad(weighted, argnums)(*args)
+
+    return row_of_jacobian
+
+
+def _column_of_hessian(f: Function, argnums: Argnums) -> Function:
+    """Return a function that computes the Hessian times a direction."""
+
+    def column_of_hessian(direction: Any, *args: Any) -> Any:
+        return transforms.hvp(f, args, *_tangents(direction, args, argnums))
+
+    return column_of_hessian
+
+
+def _tangents(direction: Any, args: tuple[Any, ...], argnums: Argnums) -> tuple[Any, tuple[int, ...]]:
+    """Return the numbers of a direction in the structure of arguments, and the positions of these."""
+    positions, _ = positions_of(argnums, len(args), "tangents")
+    return joined([flatten(args[k], "tangents")[1] for k in positions]).rebuild(list(direction)), positions
+
+
+#: What a derived function computes, and what makes it; a sweep has the direction as its first argument, a batch.
+DERIVED: dict[str, Callable[[Function, Argnums], Function]] = {
+    "gradient": transforms.grad,
+    "jacobian by rows": transforms.jacobian,
+    "jacobian by columns": _by_columns,
+    "jacobian, one of rows": _row,
+    "jacobian, one of columns": _column,
+    "hessian by rows": transforms.hessian,
+    "hessian, one of columns": _column_of_hessian,
+}
+
+
+# --- directions ---
+
+
+def _direction(primal: Any, tangent: Any) -> Vector:
+    """Return the numbers of a direction; raise a ValueError unless they are as many as in the argument."""
+    check_unmasked(tangent, "tangents")
+    if isinstance(tangent, np.ndarray) and isinstance(primal, np.ndarray) and tangent.shape == primal.shape:
+        return np.asarray(tangent, dtype=np.float64).ravel()
+    own, _ = flatten(tangent, "tangents")
+    wanted, _ = flatten(primal, "primals")
+    if len(own) != len(wanted):
+        raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
+    return np.array([float(x) for x in own])
+
+
+def _directions(primal: Any, tangent: Any) -> list[Vector]:
+    """Return the numbers of a direction for each sample of a batch: an array with one number per sample for each."""
+    check_unmasked(tangent, "tangents")
+    wanted = np.shape(primal.to_numpy() if hasattr(primal, "to_numpy") else primal)
+    array = np.asarray(tangent.to_numpy() if hasattr(tangent, "to_numpy") else tangent, dtype=np.float64)
+    if array.shape != wanted:
+        raise ValueError(f"tangents: expected an array of shape {wanted}, as the argument has, got {array.shape}")
+    return list(array.reshape(len(array), -1).T)

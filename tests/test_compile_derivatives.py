@@ -1,0 +1,225 @@
+"""Jacobians and Hessians of compiled functions: by all sweeps in one recording, by one sweep, and by products."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from inside import derivatives_of, thresholds
+
+import microgrud as mg
+from microgrud import CompileError, Value, compile, grad, hessian, jacobian
+
+RNG = np.random.default_rng(3)
+#: The largest number of operands that all sweeps may pass in one recording: any, and none.
+LIMITS = [10**9, 0]
+
+
+def flat(x: Any) -> Any:
+    """Return the numbers of a structure, and the structure as text."""
+    if isinstance(x, dict):
+        parts = {key: flat(item) for key, item in x.items()}
+        return [y for numbers, _ in parts.values() for y in numbers], {key: kind for key, (_, kind) in parts.items()}
+    if isinstance(x, (list, tuple)):
+        found = [flat(item) for item in x]
+        return [y for numbers, _ in found for y in numbers], (type(x).__name__, [kind for _, kind in found])
+    if isinstance(x, np.ndarray):
+        return x.ravel().tolist(), (x.dtype, x.shape)
+    return [x], type(x)
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    numbers, structure = flat(found)
+    wanted, kind = flat(expected)
+    assert structure == kind
+    assert numbers == pytest.approx(wanted, rel=1e-11, abs=1e-13, nan_ok=True)
+
+
+def narrow(x: Any) -> Any:
+    return mg.tanh(x[0] * x[1]) + mg.exp(x[2])
+
+
+def wide(x: Any) -> list[Any]:
+    return [x[0] * x[1], mg.sin(x[0]), x[1] ** 3, 2.0 * x[0], 5.0, x[1] - x[0]]
+
+
+CASES: list[tuple[Callable[..., Any], tuple[Any, ...], Any]] = [
+    (lambda x: x**3, (2.0,), 0),
+    (lambda x: [x, x * x], (2.0,), 0),
+    (wide, ([0.5, -0.25],), 0),
+    (wide, ((0.5, -0.25),), 0),
+    (wide, (np.array([0.5, -0.25]),), 0),
+    (lambda x: np.array(wide(x)).reshape(2, 3), (np.array([0.5, -0.25]),), 0),
+    (lambda x: {"a": narrow(x), "b": [x[1] * x[2]]}, ([0.5, -0.25, 0.75],), 0),
+    (lambda x: (narrow(x["w"]) * x["b"], x["b"]), ({"w": np.array([0.5, -0.25, 0.75]), "b": 2.0},), 0),
+    (lambda x, y: [a * b for a in x for b in y], ([0.5, 2.0], [1.0, 3.0, 4.0]), (0, 1)),
+    (lambda x, y: [a * b for a in x for b in y], ([0.5, 2.0], [1.0, 3.0, 4.0]), (1,)),
+    (lambda x, y: [a * b for a in x for b in y], ([0.5, 2.0], [1.0, 3.0, 4.0]), -1),
+    (lambda x, k: mg.take(x, k) * x[0], ([0.5, 2.0], 1), 0),
+    (lambda x: [x[1] * x[0], 3.0, x[0]], ([1.0, 2.0, 3.0, 4.0, 5.0],), 0),
+    (lambda x: [], ([1.0, 2.0],), 0),
+    (lambda x, y: [y, y * y], ([], 2.0), 0),
+]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_jacobians_are_those_of_the_transform(case: int, limit: int) -> None:
+    f, args, argnums = CASES[case]
+    expected = jacobian(f, argnums)(*args)
+    with thresholds(most_operands=limit):
+        compiled = compile(f)
+        for _ in range(3):
+            assert_same(compiled.jacobian(*args, argnums=argnums), expected)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_hessians_are_those_of_the_transform(case: int, limit: int) -> None:
+    f, args, argnums = CASES[case]
+    numbers = lambda *given: mg.sum([mg.sin(x) for x in flat(f(*given))[0]])  # noqa: E731
+    expected = hessian(numbers, argnums)(*args)
+    with thresholds(most_operands=limit):
+        compiled = compile(numbers)
+        for _ in range(3):
+            assert_same(compiled.hessian(*args, argnums=argnums), expected)
+
+
+@given(st.lists(st.floats(-2.0, 2.0), min_size=3, max_size=3), st.integers(1, 6), st.sampled_from(LIMITS))
+def test_both_modes_give_the_jacobian_of_any_shape(x: list[float], outputs: int, limit: int) -> None:
+    def f(x: Any) -> Any:
+        found = [mg.sin(x[k % 3] * (k + 1.0)) * x[0] if x[1] > 0.0 else x[k % 3] ** 2 for k in range(outputs)]
+        return [found[k] + found[k - 1] for k in range(outputs)]
+
+    with thresholds(most_operands=limit):
+        compiled = compile(f)
+        for point in (x, x, [-y for y in x], x):
+            assert_same(compiled.jacobian(point), jacobian(f)(point))
+
+
+def test_the_mode_goes_by_the_shape() -> None:
+    for f, by in ((wide, "columns"), (lambda x: narrow([*x, 1.0]), "rows")):
+        with thresholds(most_operands=10**9):
+            compiled = compile(f)
+            compiled.jacobian([0.5, -0.25])
+            assert derivatives_of(compiled) == [f"jacobian by {by}"]
+        with thresholds(most_operands=0):
+            compiled = compile(f)
+            compiled.jacobian([0.5, -0.25])
+            assert derivatives_of(compiled) == [f"jacobian, one of {by}"]
+
+
+def test_derivatives_that_are_always_0_are_no_work() -> None:
+    def sparse(x: Any) -> Any:
+        return mg.sum([mg.sin(a * b) for a, b in itertools.pairwise(x)])
+
+    def dense(x: Any) -> Any:
+        return mg.exp(mg.sum([mg.sin(a * a) for a in x]))
+
+    x = RNG.normal(size=30).tolist()
+    with thresholds(most_operands=2_000):
+        for f, way in ((sparse, "hessian by rows"), (dense, "hessian, one of columns")):
+            compiled = compile(f)
+            assert_same(compiled.hessian(x), hessian(f)(x))
+            assert derivatives_of(compiled) == ["gradient", way]
+            several = compile(lambda x, f=f: [f(x[k : k + 3]) for k in range(28)])
+            assert_same(several.jacobian(x), jacobian(several.function)(x))
+            assert derivatives_of(several) == ["jacobian by rows"]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_an_infinite_slope_stays_by_itself(limit: int) -> None:
+    f = lambda x: [mg.sqrt(x[0]), x[1] ** 2, x[0] * x[1]]  # noqa: E731
+    with thresholds(most_operands=limit):
+        for compiled in (compile(f), compile(f, errors="ignore")):
+            for point in ([4.0, 3.0], [4.0, 3.0], [0.0, 3.0], [0.0, 3.0], [4.0, 3.0]):
+                assert_same(compiled.jacobian(point), jacobian(f)(point))
+        with pytest.raises(ValueError, match="sqrt"):
+            compile(f).jacobian([-1.0, 3.0])
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_batch_has_the_derivatives_of_its_mean(limit: int) -> None:
+    f = lambda w, x, y: [mg.tanh(w[0] * x[0] + w[1] * x[1]) * y, w[0] * w[1] ** 2 * y, w[1]]  # noqa: E731
+    rows, targets, w = RNG.normal(size=(20, 2)), RNG.normal(size=20), [0.5, -0.25]
+    with thresholds(most_operands=limit):
+        for reduction in ("mean", "sum"):
+            compiled = compile(f, batched=("x", "y"), reduction=reduction)
+            scalar = compile(lambda w, x, y: f(w, x, y)[0], batched=("x", "y"), reduction=reduction)
+            total = np.mean if reduction == "mean" else np.sum
+            samples = list(zip(rows.tolist(), targets.tolist()))
+            for _ in range(3):
+                found = np.array(compiled.jacobian(w, rows, targets))
+                assert found == pytest.approx(total([jacobian(f)(w, *own) for own in samples], axis=0), rel=1e-12)
+                found = np.array(scalar.hessian(w, rows, targets))
+                expected = total([hessian(lambda *args: f(*args)[0])(w, *own) for own in samples], axis=0)
+                assert found == pytest.approx(expected, rel=1e-12)
+    for method in (compiled.jacobian, scalar.hessian):
+        with pytest.raises(ValueError, match="x: expected an argument that is the same for all samples, got a batch"):
+            method(w, rows, targets, argnums=1)
+        with pytest.raises(ValueError, match="expected an argument at position 3, got 3 arguments"):
+            method(w, rows, targets, argnums=3)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_leaves_are_read_anew(limit: int) -> None:
+    w = Value(2.0)
+    f = compile(lambda x: [w * x[0] * x[1], w * w * x[1], x[0]])
+    with thresholds(most_operands=limit):
+        assert f.jacobian([3.0, 5.0]) == [[10.0, 6.0], [0.0, 4.0], [1.0, 0.0]]
+        w.data = 10.0
+        assert f.jacobian([3.0, 5.0]) == [[50.0, 30.0], [0.0, 100.0], [1.0, 0.0]]
+    assert w.grad == 0.0
+
+
+def test_a_jacobian_is_differentiable() -> None:
+    f = compile(lambda x: [x**3, x**2])
+    assert f.jacobian(Value(2.0))[0].data == 12.0
+    assert grad(lambda x: f.jacobian(x)[0])(2.0) == 12.0
+    x = Value(2.0)
+    f.jacobian(x)[0].backward()
+    assert x.grad == 12.0
+    assert compile(lambda x: f.jacobian(x)[1]).value_and_grad(3.0) == (6.0, 2.0)
+    assert compile(lambda x, y: x**2 * y).hessian(Value(2.0), 3.0).data == 6.0
+
+
+def test_integers_are_refused() -> None:
+    for method in (compile(narrow).jacobian, compile(narrow).hessian):
+        for _ in range(2):
+            with pytest.raises(TypeError, match="expected floats to differentiate with respect to, got the integer 2"):
+                method([1.0, 2, 3.0])
+    with pytest.raises(TypeError, match="expected a function whose result is one number"):
+        compile(wide).hessian([1.0, 2.0])
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_matrices_come_back_from_a_pickle(limit: int) -> None:
+    x = [0.5, -0.25, 0.75]
+    with thresholds(most_operands=limit):
+        compiled = compile(narrow)
+        expected = compiled.jacobian(x), compiled.hessian(x)
+        twin = pickle.loads(pickle.dumps(compiled))
+        for _ in range(2):
+            assert (twin.jacobian(x), twin.hessian(x)) == expected
+    compiled = compile(narrow)
+    compiled.hvp(x, x)
+    compiled(x)
+    twin = pickle.loads(pickle.dumps(compiled))  # has the gradient, from which both follow
+    assert_same(twin.hessian(x), expected[1])
+    assert_same(twin.jacobian(x), expected[0])
+    with pytest.raises(CompileError, match="no recording for arguments of this structure"):
+        twin.jacobian(np.array(x))
+
+
+def test_settings_hold_for_matrices() -> None:
+    f = compile(lambda x: [1.0 / x[0], x[1]])
+    assert f.jacobian([2.0, 1.0]) == [[-0.25, 0.0], [0.0, 1.0]]
+    with pytest.raises(ZeroDivisionError):
+        f.jacobian([0.0, 1.0])
+    f.errors = "ignore"
+    assert f.jacobian([0.0, 1.0]) == [[-np.inf, 0.0], [0.0, 1.0]]
