@@ -22,6 +22,7 @@ from .program import Program, build
 from .recorder import ClosedOverResultError, CompileError, has_kept, record
 from .settings import Settings
 from .signature import Arguments
+from .sparsity import Pattern
 
 #: The number of recordings that are kept for one signature, for all integers together.
 _MOST_RECORDINGS = 256
@@ -34,12 +35,14 @@ class Recording:
     Attributes:
         used: the time of the last use.
         executors: the executors of the program, by which of the numbers and integers vary in a batch.
+        patterns: the patterns of its Jacobians, and the numbers of each argument, by the positions of the arguments.
     """
 
     program: Program
     structure: Structure
     used: float = 0.0
     executors: dict[Any, Executor] = field(default_factory=dict)
+    patterns: dict[tuple[int, ...], tuple[Pattern, list[int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.leaves = list(self.program.leaves.values())

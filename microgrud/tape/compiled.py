@@ -31,6 +31,7 @@ from .recordings import Recordings, refuse_integers
 from .results import with_samples_first
 from .saving import copy_with_leaves, copy_without_leaves, pack_recordings, unpack_recordings
 from .settings import CHECKS, Settings
+from .sparse import csr_of, entries, refused
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -262,20 +263,54 @@ class Compiled(ShownInNotebooks):
             return transforms.hvp(self, primals, tangents, argnums)
         return derivatives.hvp(self, args, tangents, argnums)
 
-    def jacobian(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+    def jacobian(self, *args: Any, argnums: int | tuple[int, ...] = 0, sparse: bool = False) -> Any:
         """Return the derivatives of all numbers of the result, as `microgrud.jacobian`.
 
         Forward mode serves a function with fewer inputs than outputs, reverse mode any other. For a batch, these are
         derivatives of the mean (or sum) over the samples, with respect to arguments that all samples share.
 
+        Args:
+            args: the arguments of the function.
+            argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
+            sparse: True for a CSR matrix of SciPy with the entries of `jacobian_entries`.
+
         Raises:
-            ValueError: if there is no argument at a position, or it is a batch.
+            ValueError: if there is no argument at a position, or it is a batch and the result is not sparse.
+            ImportError: if SciPy is needed and not installed.
 
         >>> f = compile(lambda x: [x[0] * x[1], x[0] + x[1], x[0] ** 2])
         >>> f.jacobian([2.0, 3.0])
         [[3.0, 2.0], [1.0, 1.0], [4.0, 0.0]]
         """
-        return self._matrix(args, argnums, "jacobian")
+        return csr_of(*self._entries(args, argnums)) if sparse else self._matrix(args, argnums, "jacobian")
+
+    def jacobian_entries(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> tuple[np.ndarray, np.ndarray, Vector]:
+        """Return the derivatives of the results of all samples that are not always 0: rows, columns and numbers.
+
+        A row is a number of a result; the results of the samples follow each other, and there is no mean. A column is a
+        number of the arguments at `argnums`, which follow each other; a batch has columns for each of its samples. An
+        entry is left out if no operation connects its row with its column, in any recording that serves the call.
+        Derivatives that do not meet share a sweep: a tridiagonal Jacobian of any size takes three, in one replay.
+
+        Where samples look up their arguments in tables, `table_columns[columns]` are the columns of the tables:
+
+        >>> bend = compile(lambda x, y: [x * y, x + 1.0], batched=("x", "y"))
+        >>> table, x = np.array([2.0, 5.0]), np.array([0, 1, 0])
+        >>> rows, columns, numbers = bend.jacobian_entries(table[x], np.array([1.0, 3.0, 4.0]))
+        >>> list(zip(rows.tolist(), x[columns].tolist(), numbers.tolist()))
+        [(0, 0, 1.0), (1, 0, 1.0), (2, 1, 3.0), (3, 1, 1.0), (4, 0, 4.0), (5, 0, 1.0)]
+
+        Raises:
+            TypeError: for Values among the arguments, inside a transform, and for integers at `argnums`.
+            ValueError: if there is no argument at a position.
+        """
+        rows, columns, numbers, _ = self._entries(args, argnums)
+        return rows, columns, numbers
+
+    def _entries(self, args: tuple[Any, ...], argnums: int | tuple[int, ...]) -> Any:
+        if _is_inside():
+            raise refused("a call inside a transform or another compiled function")
+        return entries(self, args, argnums)
 
     def hessian(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """Return all second derivatives with respect to an argument, or several, as `microgrud.hessian`.

@@ -168,19 +168,36 @@ def _column_of_hessian(f: Function, argnums: Argnums) -> Function:
     return column_of_hessian
 
 
+def _block(f: Function, argnums: Argnums, by_columns: bool) -> Function:
+    """Return a function that computes the Jacobian as an array, with a row for each number of the result."""
+
+    @functools.wraps(f)
+    def block_of_f(*args: Any) -> Any:
+        flat = functools.wraps(f)(lambda *given: flatten(f(*given), "the result of the function")[0])
+        rows = (_by_columns if by_columns else transforms.jacobian)(flat, argnums)(*args)
+        return [flatten(row, "jacobian")[0] for row in rows]
+
+    return block_of_f
+
+
 def _tangents(direction: Any, args: tuple[Any, ...], argnums: Argnums) -> tuple[Any, tuple[int, ...]]:
     """Return the numbers of a direction in the structure of arguments, and the positions of these."""
     positions, _ = positions_of(argnums, len(args), "tangents")
     return joined([flatten(args[k], "tangents")[1] for k in positions]).rebuild(list(direction)), positions
 
 
-#: What a derived function computes, and what makes it; a sweep has the direction as its first argument, a batch.
+#: What a derived function computes, and what makes it. A sweep has the direction as its first argument: a batch, if
+#: it is one of several.
 DERIVED: dict[str, Callable[[Function, Argnums], Function]] = {
     "gradient": transforms.grad,
     "jacobian by rows": transforms.jacobian,
     "jacobian by columns": _by_columns,
+    "row of jacobian": _row,
+    "column of jacobian": _column,
     "jacobian, one of rows": _row,
     "jacobian, one of columns": _column,
+    "block by rows": functools.partial(_block, by_columns=False),
+    "block by columns": functools.partial(_block, by_columns=True),
     "hessian by rows": transforms.hessian,
     "hessian, one of columns": _column_of_hessian,
 }

@@ -1,11 +1,16 @@
-"""Structural sparsity: the inputs that each number of a program depends on, as bits of an integer."""
+"""Structural sparsity: the inputs that each number of a program depends on, and what follows for its Jacobian."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from ..autodiff.trees import flatten
 from .program import Instructions, Program
+from .recorder import DETACH
 from .signature import Arguments
 
 
@@ -32,6 +37,76 @@ def dependencies(program: Program, places: Sequence[int]) -> dict[int, int]:
         if own:
             bits[out] = own
     return bits
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """The derivatives of a Jacobian that are not always 0, row by row, and the sweeps that compute them.
+
+    Derivatives that one sweep computes together do not meet: columns with no row in common in forward mode, and rows
+    with no column in common in reverse mode. A tridiagonal Jacobian of any size takes three sweeps.
+
+    Attributes:
+        rows: the row of each derivative.
+        columns: the column of each.
+        by_rows: whether the sweeps are in reverse mode.
+        sweeps: the sweep of each column, or row.
+        count: how many sweeps there are.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    by_rows: bool
+    sweeps: np.ndarray
+    count: int
+
+    @property
+    def directions(self) -> np.ndarray:
+        """The directions of all sweeps: row k has a 1 for each column, or row, that sweep k computes."""
+        made: np.ndarray = np.equal(self.sweeps, np.arange(self.count)[:, None]).astype(np.float64)
+        return made
+
+
+def pattern_of(program: Program, places: Sequence[int]) -> Pattern:
+    """Return the pattern of the Jacobian of a program with respect to the numbers at places.
+
+    >>> from microgrud.tape.program import Instruction
+    >>> from microgrud.engine.ops import MULTIPLY
+    >>> steps = [Instruction(MULTIPLY, 3 + k, (k, k + 1)) for k in range(2)]
+    >>> pattern = pattern_of(Program(numbers=[0, 1, 2], instructions=steps, outputs=[3, 4], slots=5), [0, 1, 2])
+    >>> list(zip(pattern.rows.tolist(), pattern.columns.tolist())), pattern.directions.tolist()
+    ([(0, 0), (0, 1), (1, 1), (1, 2)], [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    """
+    bits, m, n = dependencies(program, places), len(program.outputs), len(places)
+    width = (n + 7) // 8
+    found = {
+        own: np.flatnonzero(np.unpackbits(np.frombuffer(own.to_bytes(width, "little"), np.uint8), bitorder="little"))
+        for own in {bits.get(slot, 0) for slot in program.outputs}
+    }
+    of_rows = [found[bits.get(slot, 0)] for slot in program.outputs]
+    rows = np.repeat(np.arange(m), [len(own) for own in of_rows])
+    columns = np.concatenate([*of_rows, np.zeros(0, dtype=np.int64)])
+    forward = _sweeps(columns, rows, n, m)
+    reverse = _sweeps(rows, columns, m, n) if m < forward.max(initial=-1) + 1 else forward
+    by_rows = reverse.max(initial=-1) < forward.max(initial=-1)
+    sweeps = reverse if by_rows else forward
+    return Pattern(rows, columns, by_rows, sweeps, int(sweeps.max(initial=-1)) + 1)
+
+
+def _sweeps(lines: np.ndarray, others: np.ndarray, count: int, other_count: int) -> np.ndarray:
+    """Return the sweep of each line: the first whose lines share no crossing line with it."""
+    order = np.argsort(lines, kind="stable")
+    crossing, ends = others[order].tolist(), np.searchsorted(lines[order], np.arange(count + 1)).tolist()
+    taken, sweeps = [0] * other_count, []
+    for start, end in itertools.pairwise(ends):
+        used = 0
+        for k in crossing[start:end]:
+            used |= taken[k]
+        own = ~used & (used + 1)  # the lowest bit that is not used
+        for k in crossing[start:end]:
+            taken[k] |= own
+        sweeps.append(own.bit_length() - 1)
+    return np.array(sweeps, dtype=np.int64)
 
 
 def sweeps_are_few(programs: Sequence[Program], places: Sequence[int], by_rows: bool, most: int) -> bool:
@@ -65,8 +140,10 @@ def sweeps_are_few(programs: Sequence[Program], places: Sequence[int], by_rows: 
 
 
 def _steps(program: Program) -> Iterator[tuple[int, list[int]]]:
-    """Yield the slot of the result, and the slots of the operands, of each instruction."""
+    """Yield the slot of the result, and the slots of the operands, of each instruction that has derivatives."""
     steps = Instructions.of(program.instructions)
     starts, operands = steps.starts.tolist(), steps.operands.tolist()
-    for out, start, end in zip(steps.outs.tolist(), starts, starts[1:]):
-        yield out, operands[start:end]
+    constant = steps.operations.index(DETACH) if DETACH in steps.operations else -1
+    for code, out, start, end in zip(steps.codes.tolist(), steps.outs.tolist(), starts, starts[1:]):
+        if code != constant:
+            yield out, operands[start:end]
