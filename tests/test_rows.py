@@ -68,6 +68,7 @@ def test_all_instruction_sets_give_the_same_bits(name: str, variant: str, monkey
     for tapes in (native.Tapes, lambda *own: native.Tapes(*own, variant)):
         monkeypatch.setattr(executors, "native_tape", SimpleNamespace(**{**vars(native), "Tapes": tapes}))
         results.append([compile(FUNCTIONS[name]).value_and_grad(xs) for xs in given])
+        results[-1].append(compile(FUNCTIONS[name], batched="xs").value_and_grad(numbers(600, 3.0, 8).reshape(30, 20)))
     for (value, gradient), (own, own_gradient) in zip(*results):
         assert own == value
         assert own_gradient.tolist() == gradient.tolist()
@@ -103,6 +104,51 @@ def test_a_batch_of_norms_is_that_of_the_engine(count: int) -> None:
     rows = np.random.default_rng(3).normal(size=(20, count)) * np.logspace(-310, 300, 20)[:, None]
     norms = compile(mg.norm, batched="xs", errors="raise")
     assert norms.map(rows) == pytest.approx([mg.norm(row) for row in rows], rel=1e-15, abs=0.0)
+
+
+@pytest.mark.parametrize("name", ["mean", "max", "min", "norm", "logsumexp"])
+@pytest.mark.parametrize("samples", [1, 130])
+@given(st.integers(4, 20), scales, st.integers(0, 1000))
+def test_batches_give_what_the_engine_gives_for_each_sample(
+    name: str, samples: int, count: int, scale: float, seed: int
+) -> None:
+    f, xs = FUNCTIONS[name], numbers(samples * count, scale, seed).reshape(samples, count)
+    compiled = compile(f, batched="xs", reduction="sum")
+    values, gradients = zip(*(value_and_grad(f)(row) for row in xs[:12]))
+    for _ in range(2):
+        for k, (value, gradient) in enumerate(zip(compiled.map(xs), compiled.value_and_grad(xs)[1][:12])):
+            if k < 12:
+                assert_close((value, gradient), (values[k], gradients[k]), 64.0)
+
+
+def test_a_sequence_may_mix_numbers_that_vary_with_others() -> None:
+    w = [mg.Value(0.1 * k) for k in range(6)]
+    rows = numbers(40, 2.0, 3).reshape(20, 2)
+    for f in (mg.logsumexp, mg.mean, mg.max, mg.norm):
+        each = lambda xs: f([*w, *xs, 0.25])  # noqa: B023, E731
+        for x in w:
+            x.grad = 0.0
+        compile(each, batched="xs").backward(rows)
+        found = [x.grad for x in w]
+        for x in w:
+            x.grad = 0.0
+        mg.mean([each([mg.Value(x) for x in row]) for row in rows.tolist()]).backward()
+        assert found == pytest.approx([x.grad for x in w], rel=1e-13, abs=1e-16)
+
+
+@pytest.mark.parametrize("name", ["mean", "max", "min", "norm", "logsumexp"])
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, 1.7e308])
+def test_samples_that_are_not_finite_do_not_touch_the_others(name: str, odd: float) -> None:
+    rows = np.ones((30, 5))
+    rows[4, 1:3] = odd
+    compiled = compile(FUNCTIONS[name], batched="xs", errors="ignore")
+    found = compiled.map(rows)
+    assert found[[k for k in range(30) if k != 4]].tolist() == [found[0]] * 29
+    try:
+        assert found[4] == pytest.approx(FUNCTIONS[name](rows[4].tolist()), rel=1e-15, abs=0.0, nan_ok=True)
+    except (OverflowError, ValueError):
+        assert not math.isfinite(found[4])
+    assert np.isfinite(compiled.value_and_grad(rows)[1][[0, 29]]).all()
 
 
 @pytest.mark.parametrize("errors", ["raise", "ignore"])

@@ -1,8 +1,8 @@
 /* The loops of the interpreter over blocks of samples, for one instruction set, whose settings (such as those of
- * ops/avx2.h) come before. Each of blocks_vectors.h, blocks_sums.h, blocks_operations.h, blocks_wide.h, blocks_rows.h
- * and this file includes the one before.
+ * ops/avx2.h) come before. Each of blocks_vectors.h, blocks_sums.h, blocks_operations.h, blocks_wide.h, blocks_rows.h,
+ * blocks_sequences.h and this file includes the one before.
  */
-#include "tape/blocks_rows.h"
+#include "tape/blocks_sequences.h"
 
 /* Put the number of a guard that does not hold into `failed`, unless an earlier one has failed. */
 TARGET static void check_guards(const Block *block, double *restrict failed)
@@ -56,7 +56,7 @@ TARGET static void forward_block(const Block *block)
         default:
             if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {
                 forward_simple(block, code);
-            } else {
+            } else if (!forward_lanes(block, code)) {
                 forward_sequence(block, code);
             }
         }
@@ -90,7 +90,7 @@ TARGET static void backward_block(const Block *block)
         default:
             if (code[0] < OP_LAST_TERNARY) {
                 backward_simple(block, code, tape->first_writes[k]);
-            } else {
+            } else if (!backward_lanes(block, code)) {
                 backward_sequence(block, code);
             }
         }
