@@ -18,6 +18,21 @@ TARGET static const double *gathered(const double *numbers, const int32_t *slots
     return buffer;
 }
 
+/* Tell whether a multiple of 8 numbers are finite. */
+LANE bool are_finite(const double *restrict numbers, size_t count)
+{
+    double doubts[8] = {0.0}, doubt = 0.0;
+    for (size_t k = 0; k < count; k += 8) {
+        for (size_t i = 0; i < 8; i++) {
+            doubts[i] += numbers[k + i] - numbers[k + i];
+        }
+    }
+    for (size_t i = 0; i < 8; i++) {
+        doubt += doubts[i];
+    }
+    return doubt == 0.0;
+}
+
 /* A part of a wide instruction: at most BLOCK of its results. */
 typedef struct {
     const int32_t *slots[4]; /* of the results, and of each operand */
@@ -67,22 +82,13 @@ TARGET static bool forward_wide(const int32_t *code, double *U)
             x[k] = operand_of_piece(&wide, &piece, U, k + 1, buffers[k + 1]);
         }
         const size_t width = (piece.count + 7) / 8 * 8;
-        double *z = buffers[0];
+        const bool in_place = wide.rows & 1 && piece.count == width;
+        double *z = in_place ? U + piece.slots[0][0] : buffers[0];
         values_of(wide.op, wide.exponent, width, x[0], x[1], x[2], z);
-        if (wide.rows & 1) {
-            memcpy(U + piece.slots[0][0], z, piece.count * sizeof(double));
-        } else {
-            for (size_t i = 0; i < piece.count; i++) {
-                U[piece.slots[0][i]] = z[i];
-            }
+        for (size_t i = 0; i < piece.count && !in_place; i++) {
+            U[piece.slots[0][i]] = z[i];
         }
-        if (!never_raises[wide.op]) {
-            double doubt = 0.0;
-            for (size_t i = 0; i < width; i++) {
-                doubt += z[i] - z[i];
-            }
-            fine &= doubt == 0.0;
-        }
+        fine &= never_raises[wide.op] || are_finite(z, width);
     }
     return fine;
 }

@@ -128,7 +128,8 @@ static Built add_sum(Lowering *l, int32_t out, const Ints *plain, const Ints *xs
         return built;
     }
     if (pairs >= FEWEST_PER_DOT && plain->count < 2 && are_consecutive(xs->items, pairs) &&
-        are_consecutive(ys->items, pairs) && (size_t)labs((long)xs->items[0] - ys->items[0]) >= pairs) {
+        are_consecutive(ys->items, pairs) &&
+        (xs->items[0] == ys->items[0] || (size_t)labs((long)xs->items[0] - ys->items[0]) >= pairs)) {
         const int32_t bias = plain->count > 0 ? plain->items[0] : l->zero;
         const int32_t dot[] = {CODE_DOT, out, bias, (int32_t)pairs, xs->items[0], ys->items[0]};
         put_ints(numbers, dot, 6);

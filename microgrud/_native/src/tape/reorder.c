@@ -1,18 +1,19 @@
 /* A new order of the slots of a program without a batch, in which a wide instruction reads and writes consecutive
  * slots: vectors are then loaded where numbers were gathered one by one.
  *
- * The results of wide instructions come last, in their order; all other slots keep theirs.
+ * The results of wide instructions come last, in their order, and before them the constants, in the order in which wide
+ * instructions read them. All other slots keep theirs.
  */
 #include "tape/instructions.h"
 
-/* Return the results of a wide instruction; an empty stretch for other instructions. */
-static Stretch wide_results(const int32_t *code)
+/* The places of slots that are not known yet. */
+enum { TO_STAY = 0, IN_ROW = 1, WIDE_RESULT = -1, MOVING_CONSTANT = -2 };
+
+/* Find the stretches of a wide instruction; return 0 for other instructions. */
+static size_t wide_stretches(const Tape *tape, size_t k, Stretch found[MOST_STRETCHES])
 {
-    Stretch found[MOST_STRETCHES] = {{RESULT, 0, 0}};
-    if (code[0] >= CODE_WIDE) {
-        stretches_of(code, true, found);
-    }
-    return found[0];
+    const int32_t *code = tape->code + tape->starts[k];
+    return code[0] >= CODE_WIDE ? stretches_of(code, true, found) : 0;
 }
 
 static bool is_row(const int32_t *new_slots, int32_t first, int32_t length)
@@ -44,27 +45,54 @@ static bool rows_stay(const Tape *tape, const int32_t *new_slots)
     return true;
 }
 
+/* Mark the results of wide instructions, and the constants that are in no row. */
+static void mark_moving(const Tape *tape, int32_t *new_slots)
+{
+    for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
+        new_slots[slot] = tape->is_constant[slot] ? MOVING_CONSTANT : TO_STAY;
+    }
+    for (size_t k = 0; k < tape->count; k++) {
+        const int32_t *code = tape->code + tape->starts[k];
+        Stretch found[MOST_STRETCHES];
+        if (wide_stretches(tape, k, found) > 0) {
+            for (size_t j = 0; j < found[0].count; j++) {
+                new_slots[code[found[0].first + j]] = WIDE_RESULT;
+            }
+        }
+        if (code[0] == CODE_DOT || code[0] == CODE_WIDE_DOT) {
+            const Dots dots = read_dots(code);
+            for (size_t j = 0; j < dots.n * dots.length; j++) {
+                const size_t r = j / dots.length, place = j % dots.length;
+                int32_t *both[] = {&new_slots[dots.x[r] + (int32_t)place], &new_slots[dots.y[r] + (int32_t)place]};
+                *both[0] = *both[0] == MOVING_CONSTANT ? IN_ROW : *both[0];
+                *both[1] = *both[1] == MOVING_CONSTANT ? IN_ROW : *both[1];
+            }
+        }
+    }
+}
+
 static void find_new_slots(const Tape *tape, int32_t *new_slots)
 {
     int32_t next = 0;
+    mark_moving(tape, new_slots);
     for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
-        new_slots[slot] = 0;
+        new_slots[slot] = new_slots[slot] < 0 ? new_slots[slot] : next++;
     }
-    for (size_t k = 0; k < tape->count; k++) {
-        const int32_t *code = tape->code + tape->starts[k];
-        const Stretch results = wide_results(code);
-        for (size_t j = 0; j < results.count; j++) {
-            new_slots[code[results.first + j]] = -1;
+    for (int32_t mark = MOVING_CONSTANT; mark <= WIDE_RESULT; mark++) {
+        for (size_t k = 0; k < tape->count; k++) {
+            const int32_t *code = tape->code + tape->starts[k];
+            Stretch found[MOST_STRETCHES];
+            const size_t count = wide_stretches(tape, k, found);
+            for (size_t s = 0; s < count; s++) {
+                for (size_t j = found[s].first; j < found[s].first + found[s].count; j++) {
+                    if (code[j] >= 0 && new_slots[code[j]] == mark) {
+                        new_slots[code[j]] = next++;
+                    }
+                }
+            }
         }
-    }
-    for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
-        new_slots[slot] = new_slots[slot] < 0 ? -1 : next++;
-    }
-    for (size_t k = 0; k < tape->count; k++) {
-        const int32_t *code = tape->code + tape->starts[k];
-        const Stretch results = wide_results(code);
-        for (size_t j = 0; j < results.count; j++) {
-            new_slots[code[results.first + j]] = next++;
+        for (int32_t slot = 0; slot < tape->uniform_count; slot++) {
+            new_slots[slot] = new_slots[slot] == mark ? next++ : new_slots[slot]; /* that no wide instruction reads */
         }
     }
 }
