@@ -67,6 +67,64 @@ LANE double sum_of_row(const double *x, size_t n, const bool squares, double sca
     return total_of_row(&sum, -0.0);
 }
 
+/* Compute a long sum; pieces of its terms and factors that are rows are read in place. */
+TARGET static double long_sum(const int32_t *code, const double *U)
+{
+    const Sums sums = read_sums(code);
+    double buffers[2][BLOCK], filled[BLOCK], products[BLOCK] ALIGNED;
+    RowSum sum = NO_SUM;
+    for (size_t start = 0; start < sums.plain; start += BLOCK) {
+        const size_t count = piece_of_row(sums.plain, start);
+        const double *x = numbers_of(U, sums.terms + start, count, buffers[0]);
+        x = filled_up(x, count, -0.0, filled);
+        for (size_t i = 0; i < count; i += 8) {
+            add_eight(&sum, x + i, false, 1.0);
+        }
+    }
+    for (size_t start = 0; start < sums.pairs; start += BLOCK) {
+        const size_t count = piece_of_row(sums.pairs, start);
+        const double *restrict x = numbers_of(U, sums.x + start, count, buffers[0]);
+        const double *restrict y = numbers_of(U, sums.y + start, count, buffers[1]);
+        for (size_t i = 0; i < BLOCK; i++) {
+            products[i] = -0.0;
+        }
+        for (size_t i = 0; i < count; i++) {
+            products[i] = x[i] * y[i];
+        }
+        for (size_t i = 0; i < count; i += 8) {
+            add_eight(&sum, products + i, false, 1.0);
+        }
+    }
+    return total_of_row(&sum, -0.0);
+}
+
+/* Add the shares of the adjoint g of a long sum, which is not 0. */
+TARGET static void add_shares_of_sum(const Tape *tape, const int32_t *code, double g, const double *U, double *G)
+{
+    const Sums sums = read_sums(code);
+    double share[BLOCK], buffer[BLOCK];
+    for (size_t i = 0; i < BLOCK; i++) {
+        share[i] = g;
+    }
+    for (size_t start = 0; start < sums.plain; start += BLOCK) {
+        add_to_slots(G, sums.terms + start, piece_of_row(sums.plain, start), share);
+    }
+    for (size_t start = 0; start < sums.pairs; start += BLOCK) {
+        const int32_t *both[2] = {sums.x + start, sums.y + start};
+        const size_t count = piece_of_row(sums.pairs, start);
+        for (int own = 0; own < 2; own++) {
+            if (is_one_constant(tape, both[own], count)) {
+                continue;
+            }
+            const double *restrict other = numbers_of(U, both[1 - own], count, buffer);
+            for (size_t i = 0; i < count; i++) {
+                share[i] = g * other[i];
+            }
+            add_to_slots(G, both[own], count, share);
+        }
+    }
+}
+
 /* Return the greatest number of a row, the least or the greatest in size; NaN if one is not finite. The lanes of the
  * inner loop stay in registers. */
 LANE double extreme_of_row(const double *restrict x, size_t n, const bool greatest, const bool in_size)

@@ -1,22 +1,6 @@
 /* Wide instructions of programs without a batch, for the instruction set of blocks_body.h. */
 #include "tape/blocks_operations.h"
 
-/* Return `count` numbers, gathered in a buffer, where the last one is repeated up to a multiple of 8. Consecutive slots
- * are read in place. */
-TARGET static const double *gathered(const double *numbers, const int32_t *slots, size_t count, bool is_row,
-                                     double *restrict buffer)
-{
-    if (is_row && count % 8 == 0) {
-        return numbers + slots[0];
-    }
-    for (size_t i = 0; i < count; i++) {
-        buffer[i] = numbers[slots[i]];
-    }
-    for (size_t i = count; i % 8 != 0; i++) {
-        buffer[i] = numbers[slots[count - 1]];
-    }
-    return buffer;
-}
 
 /* Tell whether a multiple of 8 numbers are finite. */
 LANE bool are_finite(const double *restrict numbers, size_t count)
@@ -35,17 +19,33 @@ LANE bool are_finite(const double *restrict numbers, size_t count)
 
 /* A part of a wide instruction: at most BLOCK of its results. */
 typedef struct {
-    const int32_t *slots[4]; /* of the results, and of each operand */
-    size_t count;
+    size_t start, count;
 } Piece;
 
 LANE Piece piece_of(const Wide *wide, size_t start)
 {
-    Piece piece = {{NULL}, wide->n - start < BLOCK ? wide->n - start : BLOCK};
-    for (size_t k = 0; k <= wide->arity; k++) {
-        piece.slots[k] = wide->slots + k * wide->n + start;
+    return (Piece){start, wide->n - start < BLOCK ? wide->n - start : BLOCK};
+}
+
+/* Return the numbers of a piece, where they are a row, or in a buffer, where the last one is repeated up to a multiple
+ * of 8. */
+TARGET static const double *gathered(const Wide *wide, const Piece *piece, const double *numbers, size_t k,
+                                     double *restrict buffer)
+{
+    const size_t count = piece->count;
+    const bool is_row = wide->rows >> k & 1;
+    const int32_t *slots = wide->slots[k] + (is_row ? 0 : piece->start);
+    const double *row = numbers + slots[0] + (is_row ? piece->start : 0);
+    if (is_row && count % 8 == 0) {
+        return row;
     }
-    return piece;
+    for (size_t i = 0; i < count; i++) {
+        buffer[i] = is_row ? row[i] : numbers[slots[i]];
+    }
+    for (size_t i = count; i % 8 != 0; i++) {
+        buffer[i] = buffer[count - 1];
+    }
+    return buffer;
 }
 
 /* Fill the buffers of operands that are the same slot for all results, once for all pieces. */
@@ -53,7 +53,7 @@ TARGET static void write_same(const Wide *wide, const double *U, double buffers[
 {
     for (size_t k = 1; k <= wide->arity; k++) {
         for (size_t i = 0; i < BLOCK && wide->same >> k & 1; i++) {
-            buffers[k][i] = U[wide->slots[k * wide->n]];
+            buffers[k][i] = U[*wide->slots[k]];
         }
     }
 }
@@ -66,7 +66,7 @@ TARGET static const double *operand_of_piece(const Wide *wide, const Piece *piec
     if (k > wide->arity || wide->same >> k & 1 || (k == 2 && wide->exponent > 0)) {
         return buffer;
     }
-    return gathered(U, piece->slots[k], piece->count, wide->rows >> k & 1, buffer);
+    return gathered(wide, piece, U, k, buffer);
 }
 
 TARGET static bool forward_wide(const int32_t *code, double *U)
@@ -82,11 +82,11 @@ TARGET static bool forward_wide(const int32_t *code, double *U)
             x[k] = operand_of_piece(&wide, &piece, U, k + 1, buffers[k + 1]);
         }
         const size_t width = (piece.count + 7) / 8 * 8;
-        const bool in_place = wide.rows & 1 && piece.count == width;
-        double *z = in_place ? U + piece.slots[0][0] : buffers[0];
+        const bool is_row = wide.rows & 1, in_place = is_row && piece.count == width;
+        double *row = U + *wide.slots[0] + start, *z = in_place ? row : buffers[0];
         values_of(wide.op, wide.exponent, width, x[0], x[1], x[2], z);
         for (size_t i = 0; i < piece.count && !in_place; i++) {
-            U[piece.slots[0][i]] = z[i];
+            *(is_row ? row + i : U + wide.slots[0][start + i]) = z[i];
         }
         fine &= never_raises[wide.op] || are_finite(z, width);
     }
@@ -112,7 +112,7 @@ TARGET static void backward_wide(const int32_t *code, const double *U, double *G
         for (size_t k = 0; k < 4; k++) {
             x[k] = operand_of_piece(&wide, &piece, U, k, buffers[k]);
         }
-        const double *g = gathered(G, piece.slots[0], piece.count, wide.rows & 1, adjoints);
+        const double *g = gathered(&wide, &piece, G, 0, adjoints);
         const size_t width = (piece.count + 7) / 8 * 8;
         shares_of(wide.op, wide.exponent, width, g, x[0], x[1], x[2], x[3], wide.wanted,
                              shares, share);
@@ -120,45 +120,122 @@ TARGET static void backward_wide(const int32_t *code, const double *U, double *G
             if (!(wide.wanted >> k & 1)) {
                 continue;
             }
-            const int32_t *slots = piece.slots[k + 1];
+            const int32_t *slots = wide.slots[k + 1];
             if (wide.rows >> (k + 1) & 1) {
-                add_to_row(G + slots[0], g, share[k], piece.count);
-            } else {
-                for (size_t i = 0; i < piece.count; i++) {
-                    G[slots[i]] += g[i] == 0.0 ? 0.0 : share[k][i]; /* an adjoint of 0 passes nothing on */
-                }
+                add_to_row(G + *slots + start, g, share[k], piece.count);
+                continue;
+            }
+            const size_t step = wide.same >> (k + 1) & 1 ? 0 : 1;
+            for (size_t i = 0; i < piece.count; i++) {
+                G[slots[(start + i) * step]] += g[i] == 0.0 ? 0.0 : share[k][i];
             }
         }
+    }
+}
+
+LANE bool is_row(const int32_t *slots, size_t count)
+{
+    int32_t steps = 0;
+    for (size_t i = 1; i < count; i++) {
+        steps |= slots[i] - slots[i - 1] - 1;
+    }
+    return steps == 0;
+}
+
+/* Return the numbers of slots: in place if they are a row, which may be found anew in each piece of an instruction. */
+LANE const double *numbers_of(const double *numbers, const int32_t *slots, size_t count, double *restrict buffer)
+{
+    if (is_row(slots, count)) {
+        return numbers + slots[0];
+    }
+    for (size_t i = 0; i < count; i++) {
+        buffer[i] = numbers[slots[i]];
+    }
+    return buffer;
+}
+
+/* Tell whether slots are a constant, which has no derivative, again and again. */
+LANE bool is_one_constant(const Tape *tape, const int32_t *slots, size_t count)
+{
+    int32_t different = 0;
+    for (size_t i = 1; i < count; i++) {
+        different |= slots[i] ^ slots[0];
+    }
+    return different == 0 && tape->is_constant[slots[0]];
+}
+
+LANE void add_to_slots(double *numbers, const int32_t *slots, size_t count, const double *restrict share)
+{
+    double *restrict row = numbers + slots[0];
+    if (is_row(slots, count)) {
+        for (size_t i = 0; i < count; i++) {
+            row[i] += share[i];
+        }
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        numbers[slots[i]] += share[i];
     }
 }
 
 TARGET static bool forward_wide_linear(const int32_t *code, double *U)
 {
     const Sums sums = read_sums(code);
-    double doubt = 0.0, z[BLOCK] ALIGNED;
+    double z[BLOCK] ALIGNED, buffers[2][BLOCK];
+    bool fine = true;
     for (size_t start = 0; start < sums.n; start += BLOCK) {
         const size_t count = sums.n - start < BLOCK ? sums.n - start : BLOCK;
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < BLOCK; i++) {
             z[i] = -0.0;
         }
         for (size_t k = 0; k < sums.plain; k++) {
-            const int32_t *term = sums.terms + k * sums.n + start;
+            const double *restrict term = numbers_of(U, sums.terms + k * sums.n + start, count, buffers[0]);
             for (size_t i = 0; i < count; i++) {
-                z[i] += U[term[i]];
+                z[i] += term[i];
             }
         }
         for (size_t k = 0; k < sums.pairs; k++) {
-            const int32_t *x = sums.x + k * sums.n + start, *y = sums.y + k * sums.n + start;
+            const double *restrict x = numbers_of(U, sums.x + k * sums.n + start, count, buffers[0]);
+            const double *restrict y = numbers_of(U, sums.y + k * sums.n + start, count, buffers[1]);
             for (size_t i = 0; i < count; i++) {
-                z[i] += U[x[i]] * U[y[i]];
+                z[i] += x[i] * y[i];
             }
         }
+        fine &= are_finite(z, BLOCK);
         for (size_t i = 0; i < count; i++) {
             U[sums.out[start + i]] = z[i];
-            doubt += z[i] - z[i];
         }
     }
-    return doubt == 0.0;
+    return fine;
+}
+
+/* An adjoint of 0 passes nothing on. */
+TARGET static void backward_wide_linear(const Tape *tape, const int32_t *code, const double *U, double *G)
+{
+    const Sums sums = read_sums(code);
+    double adjoints[BLOCK], share[BLOCK], buffer[BLOCK];
+    for (size_t start = 0; start < sums.n; start += BLOCK) {
+        const size_t count = sums.n - start < BLOCK ? sums.n - start : BLOCK;
+        for (size_t i = 0; i < count; i++) {
+            adjoints[i] = G[sums.out[start + i]];
+        }
+        for (size_t k = 0; k < sums.plain; k++) {
+            add_to_slots(G, sums.terms + k * sums.n + start, count, adjoints);
+        }
+        for (size_t k = 0; k < sums.pairs; k++) {
+            const int32_t *both[2] = {sums.x + k * sums.n + start, sums.y + k * sums.n + start};
+            for (int own = 0; own < 2; own++) {
+                if (is_one_constant(tape, both[own], count)) {
+                    continue;
+                }
+                const double *restrict other = numbers_of(U, both[1 - own], count, buffer);
+                for (size_t i = 0; i < count; i++) {
+                    share[i] = adjoints[i] == 0.0 ? 0.0 : adjoints[i] * other[i];
+                }
+                add_to_slots(G, both[own], count, share);
+            }
+        }
+    }
 }
 
 TARGET CONTRACTED static bool forward_wide_dot(const int32_t *code, double *U)

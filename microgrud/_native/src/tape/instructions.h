@@ -154,7 +154,8 @@ static inline Softmax read_softmax(const int32_t *code)
     return s;
 }
 
-/* One operation on up to three operands, n times. The slots of the results come first, then those of each operand. */
+/* One operation on up to three operands, n times. The slots of the results come first, then those of each operand; when
+ * the tape is ready, only the first one of a row, or of the same slot n times (see rows.c). */
 typedef struct {
     int op;
     size_t arity, n;
@@ -162,20 +163,25 @@ typedef struct {
     unsigned same;   /* bit k if operand k, from 1, is the same slot n times */
     unsigned wanted; /* operands whose derivatives are wanted, from bit 0 */
     int exponent;    /* of a power with the constant exponent 1 or 2; otherwise 0 */
-    const int32_t *slots;
+    const int32_t *slots[4]; /* of the results, and of each operand */
 } Wide;
 
 static inline Wide read_wide(const int32_t *code, const double *U)
 {
     const double exponent = code[7] < 0 ? 0.0 : U[code[7]];
-    const Wide wide = {code[1],
-                       (size_t)code[2],
-                       (size_t)code[3],
-                       (unsigned)code[4],
-                       (unsigned)code[5],
-                       (unsigned)code[6],
-                       exponent == 2.0 ? 2 : exponent == 1.0 ? 1 : 0,
-                       code + WIDE_HEAD};
+    Wide wide = {code[1],
+                 (size_t)code[2],
+                 (size_t)code[3],
+                 (unsigned)code[4],
+                 (unsigned)code[5],
+                 (unsigned)code[6],
+                 exponent == 2.0 ? 2 : exponent == 1.0 ? 1 : 0,
+                 {NULL}};
+    const int32_t *slots = code + WIDE_HEAD;
+    for (size_t k = 0; k <= wide.arity; k++) {
+        wide.slots[k] = slots;
+        slots += (wide.rows | wide.same) >> k & 1 ? 1 : wide.n;
+    }
     return wide;
 }
 

@@ -2,6 +2,12 @@
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
+/* Tell whether a sum pays for vectors. */
+static bool is_long(const int32_t *code)
+{
+    return code[2] + code[3] >= 64;
+}
+
 /* Return the value of a sum. There are four partial sums, because each step of a single one would wait for the step
  * before. */
 static double linear_of(const int32_t *code, const double *U)
@@ -81,18 +87,20 @@ static void backward_softmax_uniform(const int32_t *code, const double *U, doubl
 }
 
 /* An adjoint of 0 passes nothing on, here and below. */
-static void backward_sums(const int32_t *code, const double *U, double *G)
+static void backward_sum(const Tape *tape, const int32_t *code, const double *U, double *G)
 {
-    const Sums sums = read_sums(code);
-    for (size_t i = 0; i < sums.n; i++) {
-        const double g = G[sums.out[i]];
-        for (size_t k = i; k < sums.plain * sums.n && g != 0.0; k += sums.n) {
-            G[sums.terms[k]] += g;
-        }
-        for (size_t k = i; k < sums.pairs * sums.n && g != 0.0; k += sums.n) {
-            G[sums.x[k]] += g * U[sums.y[k]];
-            G[sums.y[k]] += g * U[sums.x[k]];
-        }
+    const Sums sum = read_sums(code);
+    const double g = G[*sum.out];
+    if (is_long(code) && g != 0.0) {
+        tape->blocks->add_shares_of_sum(tape, code, g, U, G);
+        return;
+    }
+    for (size_t k = 0; k < sum.plain && g != 0.0; k++) {
+        G[sum.terms[k]] += g;
+    }
+    for (size_t k = 0; k < sum.pairs && g != 0.0; k++) {
+        G[sum.x[k]] += g * U[sum.y[k]];
+        G[sum.y[k]] += g * U[sum.x[k]];
     }
 }
 
@@ -121,7 +129,7 @@ static bool run_forward(const Tape *tape, double *U, double *scratch)
         double z;
         switch (code[0]) {
         case CODE_LINEAR:
-            U[code[1]] = linear_of(code, U);
+            U[code[1]] = is_long(code) ? tape->blocks->long_sum(code, U) : linear_of(code, U);
             fine &= U[code[1]] - U[code[1]] == 0.0; /* the eager sum, in another order, may be finite */
             continue;
         case CODE_DOT: {
@@ -235,9 +243,11 @@ void backward_uniform(const Tape *tape, const double *U, double *G, double *scra
         case CODE_WIDE:
             tape->blocks->backward_wide(code, U, G);
             continue;
-        case CODE_LINEAR:
         case CODE_WIDE_LINEAR:
-            backward_sums(code, U, G);
+            tape->blocks->backward_wide_linear(tape, code, U, G);
+            continue;
+        case CODE_LINEAR:
+            backward_sum(tape, code, U, G);
             continue;
         case CODE_DOT:
         case CODE_WIDE_DOT:
