@@ -223,7 +223,8 @@ class _Reader:
         self.parts.append(ArgumentPart(kind, count, first, shape))
 
         def rebuild(numbers: Sequence[Any] | Vector, integers: Sequence[Any]) -> np.ndarray:
-            own: Any = (integers if whole else numbers)[first : first + count]
+            own: Any = integers if whole else numbers
+            own = own if len(own) == count else own[first : first + count]
             return (own if isinstance(own, np.ndarray) else np.fromiter(own, object, count)).reshape(shape)
 
         return rebuild

@@ -76,14 +76,27 @@ static PyObject *call_binary(PyObject *self, PyObject *const *args, size_t nargs
     return call_twin(self, args, nargsf, names);
 }
 
-/* Return the items of a list or a tuple; NULL for anything else. */
-static PyObject *const *items_of(PyObject *sequence, size_t *count)
+/* Return the items of a list, a tuple, or an array of objects with one axis; NULL for anything else. The caller
+ * releases the view. */
+static PyObject *const *items_of(PyObject *sequence, size_t *count, Py_buffer *view)
 {
-    if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) {
+    view->obj = NULL;
+    if (PyList_CheckExact(sequence) || PyTuple_CheckExact(sequence)) {
+        *count = (size_t)PySequence_Fast_GET_SIZE(sequence);
+        return PySequence_Fast_ITEMS(sequence);
+    }
+    if (strcmp(Py_TYPE(sequence)->tp_name, "numpy.ndarray") != 0) { /* which a subclass is not called */
         return NULL;
     }
-    *count = (size_t)PySequence_Fast_GET_SIZE(sequence);
-    return PySequence_Fast_ITEMS(sequence);
+    if (PyObject_GetBuffer(sequence, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
+        PyErr_Clear();
+        return NULL;
+    }
+    if (view->ndim != 1 || view->format == NULL || strcmp(view->format, "O") != 0) {
+        return NULL;
+    }
+    *count = (size_t)view->shape[0];
+    return view->buf;
 }
 
 /* Return the result over plain Values and floats; NULL, without an exception, if the twin must compute it. */
@@ -94,6 +107,9 @@ static PyObject *apply(PyObject *self, PyObject *const *operands, size_t count)
     double data;
     bool is_recorded = false;
     for (size_t k = 0; k < count; k++) {
+        if (operands[k] == NULL) { /* an array that holds nothing yet */
+            return NULL;
+        }
         bool is_node = is_plain_value(operands[k]);
         if (!is_node && !PyFloat_CheckExact(operands[k])) {
             return NULL;
@@ -129,28 +145,22 @@ static PyObject *call_ternary(PyObject *self, PyObject *const *args, size_t narg
 static PyObject *call_sequence(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     size_t count = 0;
-    PyObject *const *items = are_given(1, nargsf, names) ? items_of(args[0], &count) : NULL;
-    return result_or_twin(count > 0 ? apply(self, items, count) : NULL, self, args, nargsf, names);
+    Py_buffer view = {0};
+    PyObject *const *items = are_given(1, nargsf, names) ? items_of(args[0], &count, &view) : NULL;
+    PyObject *result = count > 0 ? apply(self, items, count) : NULL;
+    PyBuffer_Release(&view);
+    return result_or_twin(result, self, args, nargsf, names);
 }
 
-/* dot(xs, ys, bias=0.0): the operands are the bias, then all the x, then all the y. */
-static PyObject *call_dot(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+/* Return bias + xs . ys; NULL, without an exception, if the twin must compute it. */
+static PyObject *apply_dot(PyObject *self, PyObject *const *xs, PyObject *const *ys, size_t width, PyObject *given)
 {
-    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf), width = 0, height = 0;
-    bool bias_is_named = names != NULL && PyTuple_GET_SIZE(names) == 1 &&
-                         PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "bias") == 0;
-    size_t given = nargs + (bias_is_named ? 1 : 0);
-    PyObject *const *xs = nargs < 2 ? NULL : items_of(args[0], &width);
-    PyObject *const *ys = nargs < 2 ? NULL : items_of(args[1], &height);
-    if (xs == NULL || ys == NULL || width != height || given > 3 || (names != NULL && !bias_is_named)) {
-        return call_twin(self, args, nargsf, names);
-    }
-    size_t count = 1 + 2 * width;
+    const size_t count = 1 + 2 * width;
     PyObject *few[65], **operands = count <= 65 ? few : PyMem_New(PyObject *, count);
     if (operands == NULL) {
         return PyErr_NoMemory();
     }
-    PyObject *bias = given == 3 ? Py_NewRef(args[2]) : PyFloat_FromDouble(0.0), *result = NULL;
+    PyObject *bias = given != NULL ? Py_NewRef(given) : PyFloat_FromDouble(0.0), *result = NULL;
     if (bias != NULL) {
         operands[0] = bias;
         memcpy(operands + 1, xs, width * sizeof *operands);
@@ -161,6 +171,25 @@ static PyObject *call_dot(PyObject *self, PyObject *const *args, size_t nargsf, 
         PyMem_Free(operands);
     }
     Py_XDECREF(bias);
+    return result;
+}
+
+/* dot(xs, ys, bias=0.0): the operands are the bias, then all the x, then all the y. */
+static PyObject *call_dot(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf), width = 0, height = 0;
+    bool bias_is_named = names != NULL && PyTuple_GET_SIZE(names) == 1 &&
+                         PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "bias") == 0;
+    size_t given = nargs + (bias_is_named ? 1 : 0);
+    Py_buffer views[2] = {{0}, {0}};
+    PyObject *const *xs = nargs < 2 ? NULL : items_of(args[0], &width, &views[0]);
+    PyObject *const *ys = nargs < 2 ? NULL : items_of(args[1], &height, &views[1]);
+    PyObject *result = NULL;
+    if (xs != NULL && ys != NULL && width == height && given <= 3 && (names == NULL || bias_is_named)) {
+        result = apply_dot(self, xs, ys, width, given == 3 ? args[2] : NULL);
+    }
+    PyBuffer_Release(&views[0]);
+    PyBuffer_Release(&views[1]);
     return result_or_twin(result, self, args, nargsf, names);
 }
 
