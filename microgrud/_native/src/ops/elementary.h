@@ -1,12 +1,12 @@
 /* Elementary functions of one double that compilers vectorise: exp, log, tanh, sigmoid, sin, cos.
  *
- * libm takes 4 to 10 ns per number, and is called for one number at a time. These functions have no branch, no table
- * and no call: a plain loop over an array becomes a loop over vectors, and takes 0.9 to 1.5 ns per number with AVX-512
- * and 1.1 to 2.1 with AVX2 (blocks of 64, GCC 12, a Zen 4 of 3.5 GHz).
+ * libm takes 4 to 10 ns per number, and is called for one number at a time. These functions have no branch and no call:
+ * a plain loop over an array becomes a loop over vectors, and takes 0.7 to 1.0 ns per number with AVX-512, and 1.0 to
+ * 1.5 with AVX2 (blocks of 128, GCC 12, a Zen 4 of 3.7 GHz). Only tanh and sigmoid have tables, of 32 numbers.
  *
  * The bits depend on the argument alone: not on the instruction set, the place in the array or the compiler, as long as
  * it does not contract x * y + z by itself (-ffp-contract=off). The code asks for fused multiply-adds by name. Without
- * the instruction they are computed in software: a function then takes 55 to 110 ns, and would take 1 to 2 microseconds
+ * the instruction they are computed in software: a function then takes 30 to 110 ns, and would take 1 to 2 microseconds
  * with libm's fma. The bits of a NaN are not promised; and sin and cos of more than 2**30 in size are those of the C
  * library.
  *
@@ -15,7 +15,7 @@
  * The worst errors of 40,000,000 arguments in each of four or more ranges, with random bits and densely in hard places
  * (tests/test_elementary.py tests some thousands, and the ends of the domains):
  *
- *     exp 0.88 ulp, log 0.86, tanh 1.24 (and its derivative 3.8, of 3,500,000), sigmoid 0.91, sin 0.79, cos 0.78
+ *     exp 0.88 ulp, log 0.86, tanh 1.97 (and its derivative 2.4), sigmoid 1.8, sin 0.79, cos 0.78
  *
  * The methods are those of the books: Cody and Waite, "Software Manual for the Elementary Functions" (1980), for the
  * reductions; Muller et al., "Handbook of Floating-Point Arithmetic" (2018), for sums and products with their errors.
@@ -31,6 +31,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "ops/elementary_tables.h"
 
 #ifdef __FAST_MATH__
 #error "elementary.h rounds to integers and keeps the errors of sums, which -ffast-math would optimise away"
@@ -81,12 +83,37 @@ LANE int is_above_circle_limit(double x)
     return !(fabs(x) <= CIRCLE_LIMIT);
 }
 
-/* tanh, and its derivative for |x| up to TANH_LIMIT, where their common exponential ends. */
+/* tanh and its derivative. */
 typedef struct {
     double value, slope;
 } Tanh;
 
-#define TANH_LIMIT 40.0
+/* Return TO_QUARTER plus the quarter for a magnitude. With a skew of 1/64, a quarter serves magnitudes from 7/64 below
+ * it to 9/64 above it: tanh of such a magnitude is then farther from 0 than from tanh of the quarter, and errors of
+ * that distance count less. A skew of -1/64 does the same for 1 - tanh. */
+LANE double quarter_for(double magnitude, double skew)
+{
+    return (magnitude - skew) + TO_QUARTER;
+}
+
+#define TANH_SKEW 0x1p-6
+#define SIGMOID_SKEW (-0x1p-6)
+
+/* Tell whether a magnitude is beyond the tables; not for NaN. */
+LANE int is_in_tail(double shifted)
+{
+    return shifted >= TO_QUARTER + 8.0;
+}
+
+LANE double choose(uint64_t mask, double x, double y)
+{
+    return of_bits((bits_of(x) & mask) | (bits_of(y) & ~mask));
+}
+
+LANE double with_sign(double magnitude, double x)
+{
+    return of_bits(bits_of(magnitude) | (bits_of(x) & UINT64_C(1) << 63));
+}
 
 #if FLT_EVAL_METHOD == 2 || FLT_EVAL_METHOD < 0
 /* The coprocessor of 32-bit x86 keeps sums in more bits than a double has, and the code below would be wrong. */
@@ -98,36 +125,36 @@ typedef struct {
     }
 BY_LIBM(exp)
 BY_LIBM(log)
-BY_LIBM(tanh)
 BY_LIBM(sin)
 BY_LIBM(cos)
 #undef BY_LIBM
 
-LANE double lane_sigmoid(double x, bool has_fma)
+LANE double lane_sigmoid_tail(double magnitude, bool has_fma)
 {
     (void)has_fma;
-    double t = exp(-fabs(x));
-    return (x < 0.0 ? t : 1.0) / (1.0 + t);
+    return exp(-magnitude) / (1.0 + exp(-magnitude));
 }
 
-LANE Tanh lane_tanh_and_slope(double x, bool has_fma)
+LANE double lane_sigmoid_near(double half, double shifted, double rest, bool has_fma)
+{
+    (void)shifted, (void)rest;
+    return lane_sigmoid_tail(2.0 * half, has_fma);
+}
+
+LANE Tanh lane_tanh_tail(double magnitude, bool has_fma)
 {
     (void)has_fma;
-    double t = exp(-2.0 * fabs(x));
-    Tanh both = {tanh(x), 4.0 * t / ((1.0 + t) * (1.0 + t))};
+    double t = exp(-2.0 * magnitude);
+    Tanh both = {tanh(magnitude), 4.0 * t / ((1.0 + t) * (1.0 + t))};
     return both;
 }
+
+LANE Tanh lane_tanh_near(double magnitude, double shifted, double c, double d, bool has_fma)
+{
+    (void)shifted, (void)c, (void)d;
+    return lane_tanh_tail(magnitude, has_fma);
+}
 #else
-
-LANE double choose(uint64_t mask, double x, double y)
-{
-    return of_bits((bits_of(x) & mask) | (bits_of(y) & ~mask));
-}
-
-LANE uint64_t sign_of(double x)
-{
-    return bits_of(x) & UINT64_C(1) << 63;
-}
 
 /* Return |x|, or the limit if that is less; NaN for NaN. */
 LANE double clamp(double magnitude, double limit)
@@ -212,7 +239,7 @@ LANE Exponential reduce_exponential(double x, bool has_fma)
     return e;
 }
 
-/* Two powers of two whose product is 2**n, for n from -1077 to 1077. A number near 1, multiplied by the first and
+/* Two powers of two whose product is 2**n, for n from -1083 to 1083. A number near 1, multiplied by the first and
  * then by the second, is rounded only once even if the result is subnormal, and overflows only where it must. */
 typedef struct {
     double first, second;
@@ -225,63 +252,69 @@ LANE Halves halves_of_power(double n, bool has_fma)
     return s;
 }
 
-LANE double lane_exp(double x, bool has_fma)
+/* exp(x) = near_one * first * second, which is rounded only once if one multiplies in this order. */
+typedef struct {
+    double near_one, first, second;
+} Factors;
+
+LANE Factors factors_of_exp(double x, bool has_fma)
 {
-    /* Beyond 746 the result is 0 or infinity; the limit keeps n within what can be shifted. */
-    x = of_bits(bits_of(clamp(fabs(x), 746.0)) | sign_of(x));
-    Exponential e = reduce_exponential(x, has_fma);
+    /* Beyond 750 the result is 0 or infinity, even times 4; the limit keeps n within what can be shifted. */
+    Exponential e = reduce_exponential(with_sign(clamp(fabs(x), 750.0), x), has_fma);
     Halves s = halves_of_power(e.n, has_fma);
     double one_r = 1.0 + e.r;
-    return (one_r + (((1.0 - one_r) + e.r) + e.tail)) * s.first * s.second;
+    Factors f = {one_r + (((1.0 - one_r) + e.r) + e.tail), s.first, s.second};
+    return f;
 }
 
-/* Return the quotient of two sums of two doubles, x + x_low and y + y_low with y from 1 to 2, to 0.51 ulp of x / y.
- * It uses 1 / y, which the derivative needs too, because a division takes as long as sixteen other steps. */
-LANE double divide_sums(double x, double x_low, double y, double y_low, double reciprocal, bool has_fma)
+LANE double lane_exp(double x, bool has_fma)
 {
-    double q = x * reciprocal;
-    double remainder = fused(-q, y_low, fused(-q, y, x) + x_low);
-    return fused(remainder, reciprocal, q);
+    Factors f = factors_of_exp(x, has_fma);
+    return f.near_one * f.first * f.second;
 }
 
-LANE double lane_sigmoid(double x, bool has_fma)
+/* Return tanh(q + r) - tanh(q) = d t / (1 + c t) with t = tanh(r), c = tanh(q), d = 1 - c**2. There is one division,
+ * because t is a quotient p / n too, with an error of 2**-59: both have degree 2 in r**2, and agree with tanh(r) at
+ * Chebyshev nodes. p / r and n are near 127/64, because a number just below 2 is rounded with half the relative error
+ * of one above 1. With a polynomial for t, tanh takes a fifth longer. */
+LANE double step_from_quarter(double magnitude, double shifted, double c, double d, bool has_fma)
 {
-    /* With t = exp(-|x|), the result is t / (1 + t) if x < 0, and 1 / (1 + t) otherwise. */
-    Exponential e = reduce_exponential(-clamp(fabs(x), 746.0), has_fma);
-    Halves s = halves_of_power(e.n, has_fma);
-    double one_r = 1.0 + e.r, rest = ((1.0 - one_r) + e.r) + e.tail;
-    /* t without its power of two, by which q is multiplied at the end, where the result may be subnormal */
-    double t = one_r + rest, t_low = rest - (t - one_r);
-    double power = s.first * s.second;
-    double scaled = power * t;
-    double y = 1.0 + scaled, y_low = fused(power, t_low, (1.0 - y) + scaled);
-    uint64_t below = mask_if(x < 0.0);
-    double q = divide_sums(choose(below, t, 1.0), choose(below, t_low, 0.0), y, y_low, 1.0 / y, has_fma);
-    return q * choose(below, s.first, 1.0) * choose(below, s.second, 1.0);
+    double r = magnitude - (shifted - TO_QUARTER), z = r * r;
+    double p = r * fused(fused(0x1.131c35b8ce244p-9, z, 0x1.c386cc8c40539p-3), z, 0x1.fcp+0);
+    double n = fused(fused(0x1.01fc402d687dep-5, z, 0x1.c38c5dcdbabefp-1), z, 0x1.fcp+0);
+    return p * d / fused(c, p, n);
 }
 
-LANE Tanh lane_tanh_and_slope(double x, bool has_fma)
+/* The arguments are |x|, its quarter, and the numbers of the tables TANH and SECH_SQUARED. */
+LANE Tanh lane_tanh_near(double magnitude, double shifted, double c, double d, bool has_fma)
 {
-    /* With t = exp(-2|x|), the value is (1 - t) / (1 + t), where 1 - t is (1 - 2**n) - 2**n (exp(r) - 1). For
-     * |x| < 0.17 the first difference is 0, and nothing cancels. The derivative is 4 t / (1 + t)**2. */
-    Exponential e = reduce_exponential(-2.0 * clamp(fabs(x), TANH_LIMIT), has_fma);
-    double power = power_of_two(e.shifted);
-    double difference = 1.0 - power, difference_low = (1.0 - difference) - power;
-    double m = e.r + e.tail, m_low = e.tail - (m - e.r);
-    double up = fused(-power, m, difference);
-    double up_low = fused(-power, m_low, fused(-power, m, difference - up) + difference_low);
-    double down = 2.0 - up, down_low = ((2.0 - down) - up) - up_low;
-    double reciprocal = 1.0 / down, t = fused(power, m, power);
-    double value = divide_sums(up, up_low, down, down_low, reciprocal, has_fma);
-    double rest = fused(-reciprocal, down_low, fused(-reciprocal, down, 1.0));
-    double nearest = fused(reciprocal, rest, reciprocal); /* to half a unit: its error counts twice */
-    Tanh both = {of_bits(bits_of(value) | sign_of(x)), 4.0 * t * (nearest * nearest)};
+    double step = step_from_quarter(magnitude, shifted, c, d, has_fma), value = c + step;
+    Tanh both = {value, fused(-step, c + value, d)}; /* d - (value**2 - c**2) */
     return both;
 }
 
-LANE double lane_tanh(double x, bool has_fma)
+LANE Tanh lane_tanh_tail(double magnitude, bool has_fma)
 {
-    return lane_tanh_and_slope(x, has_fma).value;
+    /* With t = exp(-2|x|), the value is (1 - t) / (1 + t), and the derivative 4 t / (1 + t)**2. */
+    Factors f = factors_of_exp(-2.0 * magnitude, has_fma);
+    double t = f.near_one * f.first * f.second;
+    double series = fused(t, fused(3.0, t, -2.0), 1.0);
+    Tanh both = {fused(-2.0 * t, 1.0 - t, 1.0), f.near_one * series * (4.0 * f.first) * f.second};
+    return both;
+}
+
+/* Return sigmoid(-|x|) = (1 - tanh(|x| / 2)) / 2 from |x| / 2, its quarter, and the number of ONE_MINUS_TANH. */
+LANE double lane_sigmoid_near(double half, double shifted, double rest, bool has_fma)
+{
+    double c = 1.0 - rest;
+    return 0.5 * (rest - step_from_quarter(half, shifted, c, fused(rest, c, rest), has_fma));
+}
+
+LANE double lane_sigmoid_tail(double magnitude, bool has_fma)
+{
+    Factors f = factors_of_exp(-magnitude, has_fma);
+    double t = f.near_one * f.first * f.second;
+    return f.near_one * fused(t, t - 1.0, 1.0) * f.first * f.second; /* t / (1 + t) */
 }
 
 LANE double lane_log(double x, bool has_fma)
@@ -351,7 +384,7 @@ LANE double lane_sin(double x, bool has_fma)
 {
     Circle circle = reduce_circle(fabs(x), has_fma);
     double y = choose((uint64_t)0 - (circle.n & 1), circle.cos, circle.sin);
-    return of_bits(bits_of(y) ^ (circle.n & 2) << 62 ^ sign_of(x));
+    return of_bits(bits_of(y) ^ (circle.n & 2) << 62 ^ (bits_of(x) & UINT64_C(1) << 63));
 }
 
 LANE double lane_cos(double x, bool has_fma)

@@ -31,6 +31,7 @@ typedef struct {
 #define MEMBER(function) ElementaryBlock function;
     ELEMENTARY_FUNCTIONS(MEMBER)
 #undef MEMBER
+    void (*tanh_and_slope)(const double *x, double *z, double *slope, size_t n);
 } ElementaryBlocks;
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))

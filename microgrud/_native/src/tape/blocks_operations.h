@@ -130,22 +130,6 @@ TARGET static void backward_softmax(const Block *block, const int32_t *code)
     }
 }
 
-TARGET static void tanh_and_slope(size_t width, const double *restrict x, double *restrict z, double *restrict slope)
-{
-    uint64_t above = 0;
-    for (size_t i = 0; i < width; i++) {
-        const Tanh both = lane_tanh_and_slope(x[i], HAS_FMA);
-        z[i] = both.value;
-        slope[i] = both.slope;
-        above |= mask_if(!(fabs(x[i]) <= TANH_LIMIT));
-    }
-    for (size_t i = 0; above != 0 && i < width; i++) {
-        if (!(fabs(x[i]) <= TANH_LIMIT)) {
-            slope[i] = kernel_sech_squared(x[i]);
-        }
-    }
-}
-
 /* Compute z = op(x, y, w) for `width` numbers: a loop for each operation. */
 TARGET static void values_of(int op, int exponent, size_t width, const double *restrict xs, const double *restrict ys,
                              const double *restrict ws, double *restrict z)
@@ -201,13 +185,13 @@ TARGET static void shares_of(int op, int exponent, size_t width, const double *r
         EACH(second[i] = -g[i])
         return;
     case OP_TANH:
-        tanh_and_slope(width, x, other, spare);
+        FAST.tanh_and_slope(x, other, spare, width);
         EACH(first[i] = g[i] * spare[i])
         return;
     case OP_SIGMOID:
-        EACH(spare[i] = -fabs(x[i]))
-        FAST.exp(spare, other, width);
-        EACH(const double e = other[i]; first[i] = g[i] * (e / ((1.0 + e) * (1.0 + e))))
+        EACH(spare[i] = -fabs(x[i])) /* sigmoid(x) (1 - sigmoid(x)) is even, and cancels only for x > 0 */
+        FAST.sigmoid(spare, other, width);
+        EACH(first[i] = g[i] * (other[i] * (1.0 - other[i])))
         return;
     case OP_SIN:
         FAST.cos(x, spare, width);
@@ -256,7 +240,7 @@ TARGET static void forward_simple(const Block *block, const int32_t *code)
     const double *w = n > 2 ? operand(block, slots[2], buffers[2]) : x;
     double *z = varying(block->tape, block->V, code[1]);
     if (code[0] == CODE_TANH) { /* with the derivative, which the backward pass reads from a slot */
-        tanh_and_slope(WIDTH(block), x, z, varying(block->tape, block->V, code[4]));
+        FAST.tanh_and_slope(x, z, varying(block->tape, block->V, code[4]), WIDTH(block));
         return;
     }
     const int exponent = small_exponent(block->tape, code, block->U);
