@@ -150,6 +150,7 @@ MUTATIONS: dict[str, Mutation] = {
 
 
 WITHOUT_SLOPES = {"sign", "floor", "ceil", "trunc", "round", "round_digits", "floor_divide"}
+WITHOUT_SLOPES |= {"less", "at_most", "equal", "unequal", "same"}
 
 
 @pytest.mark.parametrize("name", ops.TABLE)

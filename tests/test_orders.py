@@ -66,6 +66,7 @@ CONSTANTS: dict[str, dict[int, float]] = {
     "softmax": {0: 1.0},
     "log_softmax": {0: 1.0},
     "where": {0: 1.0},
+    "gate": {0: 1.0},
 }
 WIDTHS = {"power_log": 4, "radial": 5, "prod": 3, "dot": 5}
 ZERO_RESULTS = {
@@ -83,7 +84,7 @@ def has_derivatives(name: str, xs: Sequence[float]) -> bool:
     """Return whether all derivatives are finite at a point; those at other points are in the table of conventions."""
     if name in ("relu", "leaky_relu", "elu", "abs", "cbrt", "sqrt", "floor", "ceil", "trunc", "sign"):
         return xs[0] != 0.0
-    if name in ("maximum", "minimum", "max", "min"):
+    if name in ("maximum", "minimum", "max", "min", "less", "at_most", "equal", "unequal", "same"):
         return xs[0] != xs[1]
     if name in ("hypot", "norm", "atan2", "radial"):
         return any(xs[1 + len(xs) // 2 :] if name == "radial" else xs)

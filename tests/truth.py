@@ -124,6 +124,12 @@ TRUTH: dict[str, tuple[Formula, ...]] = {
         lambda c, x, y: mpf(bool(c)),
         lambda c, x, y: mpf(not c),
     ),
+    "less": (lambda x, y: mpf(x < y), _step, _step),
+    "at_most": (lambda x, y: mpf(x <= y), _step, _step),
+    "equal": (lambda x, y: mpf(x == y), _step, _step),
+    "unequal": (lambda x, y: mpf(x != y), _step, _step),
+    "same": (lambda x, y: mpf(x == y), _step, _step),
+    "gate": (lambda c, x: x if c else mpf(0), _step, lambda c, x: mpf(bool(c))),
 }
 
 
@@ -185,7 +191,7 @@ SECOND: dict[str, tuple[Formula, ...]] = {
 
 #: Operations without a function or an operator, for the rules of others and for round(x, digits).
 PRIVATE = {"chain", "divide_ieee", "gaussian", "gelu_slope", "power_log", "power_over", "radial", "round_digits"}
-PRIVATE |= {"sech_squared"}
+PRIVATE |= {"sech_squared", "less", "at_most", "equal", "unequal", "same", "gate"}
 #: Operations whose derivative has infinitely many roots and misses 4 ulp near them, where rounding the operand alone
 #: changes many digits: the effect of one ulp of the operand is allowed, as for second derivatives.
 OSCILLATING: set[str] = set()

@@ -110,7 +110,7 @@ def chain(adjoint: Number, slope: Number) -> Number:
     if _is_constant(adjoint, 1.0):
         return slope
     if tracing.current():  # the adjoint may be 0 in one replay and not in another
-        return ops.CHAIN(adjoint, slope)
+        return ops.chained(adjoint, slope)
     if adjoint == 0.0 and not math.isfinite(slope._data if isinstance(slope, Value) else slope):
         return ops.CHAIN(adjoint, slope)
     return adjoint * slope

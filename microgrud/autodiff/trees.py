@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..common.arrays import MissingNumPy, is_array
 from ..common.numbers import Number, as_float, is_real_scalar
 from ..engine import Value
+from ..engine.truth import as_operand
 
 if TYPE_CHECKING:
     import numpy as np
@@ -286,4 +287,4 @@ def _numpy() -> Any:
 def _number(x: Any, where: str, exact: bool) -> Number:
     if isinstance(x, Value) or (exact and (isinstance(x, complex) or hasattr(x, "context"))):
         return x
-    return as_float(x, where)
+    return as_operand(x, where)

@@ -73,7 +73,7 @@ def is_real_scalar(x: object) -> bool:
     # NumPy's complex scalars have __float__, which would drop the imaginary part; arrays have __len__.
     complex_like = isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
     # A Value has __float__ only to raise an error that says what to write instead.
-    return convertible and not complex_like and not hasattr(kind, "__len__") and not hasattr(kind, "_record")
+    return convertible and not complex_like and not hasattr(kind, "__len__") and not hasattr(kind, "_data")
 
 
 def as_float(x: object, where: str) -> float:

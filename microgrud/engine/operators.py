@@ -10,6 +10,7 @@ from ..common.display import ShownInNotebooks
 from ..common.numbers import Number, is_real_scalar
 from . import ops, tracing
 from .node import RecordedT_co as T, RecordsOperations
+from .truth import plain
 
 _PLAIN_NUMBER = "use .data for the plain number, and call grad and the like inside `with no_grad():` to get floats"
 
@@ -108,34 +109,34 @@ class Operators(ShownInNotebooks):
     def __eq__(self, other: object) -> bool:
         if not _is_number(other):
             return NotImplemented
-        return self._reported("==", other, self._data == (other._data if isinstance(other, Operators) else other))
+        return self._reported("==", other, self._data == _number_of(other))
 
     def __ne__(self, other: object) -> bool:
         if not _is_number(other):
             return NotImplemented
-        return self._reported("!=", other, self._data != (other._data if isinstance(other, Operators) else other))
+        return self._reported("!=", other, self._data != _number_of(other))
 
     __hash__ = object.__hash__
 
     def __lt__(self, other: Number) -> bool:
-        return self._reported("<", other, self._data < (other._data if isinstance(other, Operators) else other))
+        return self._reported("<", other, self._data < _number_of(other))
 
     def __le__(self, other: Number) -> bool:
-        return self._reported("<=", other, self._data <= (other._data if isinstance(other, Operators) else other))
+        return self._reported("<=", other, self._data <= _number_of(other))
 
     def __gt__(self, other: Number) -> bool:
-        return self._reported(">", other, self._data > (other._data if isinstance(other, Operators) else other))
+        return self._reported(">", other, self._data > _number_of(other))
 
     def __ge__(self, other: Number) -> bool:
-        return self._reported(">=", other, self._data >= (other._data if isinstance(other, Operators) else other))
+        return self._reported(">=", other, self._data >= _number_of(other))
 
     def __bool__(self) -> bool:
-        return self._reported("!=", 0.0, self._data != 0.0)
+        return bool(self._reported("!=", 0.0, self._data != 0.0))
 
     def _reported(self, symbol: str, other: Number, outcome: bool) -> bool:
-        """Report a comparison to the active tracer, and return its outcome."""
+        """Report a comparison to the active tracer; return its outcome, or a `Truth` while it is recorded."""
         if tracing._tracers:
-            tracing.report_comparison(self, symbol, other, outcome)  # type: ignore[arg-type]
+            return tracing.report_comparison(self, symbol, other, outcome)  # type: ignore[arg-type,no-any-return]
         return outcome
 
     # --- conversions to plain numbers, which would lose the gradient ---
@@ -180,3 +181,8 @@ class Operators(ShownInNotebooks):
 def _is_number(operand: object) -> bool:
     """Return whether an operator takes the operand; if not (an array, say), Python tries its reflected method."""
     return isinstance(operand, (Operators, float, int)) or is_real_scalar(operand)
+
+
+def _number_of(x: Any) -> Any:
+    """Return the plain number of a Value or a truth, and anything else as it is."""
+    return x._data if isinstance(x, Operators) else plain(x)

@@ -4,7 +4,9 @@ Read an entry as mathematics: `TANH` says how to compute tanh(x), and that its d
 derivative rule `z` is the result and `x`, `y` are the operands. Rules are written with operations of this table,
 `+ - * /` and comparisons, so that they work on floats and on Values. Two laws keep them right:
 
-* a rule branches with `if`, never with `abs` or `max`: a kink in a rule would be a wrong second derivative;
+* a rule branches, never with `abs` or `max`: a kink in a rule would be a wrong second derivative. It does so with
+  `_choose` and `_given`, which are operations in a recording, so that any order of derivative is one recording; an `if`
+  is a guard there, for cases that hardly occur;
 * a division that may meet a zero is `DIVIDE_IEEE`, which gives the limit (infinity) or NaN where Python raises.
 
 A rule that yields None says that the result does not depend on that operand at this point. Then nothing is passed on,
@@ -21,7 +23,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..common.numbers import Interval, Number
-from . import kernels
+from . import kernels, tracing
 from .operation import Operation
 
 REALS = Interval()
@@ -81,6 +83,36 @@ def _operation(
 _sequence_operation = functools.partial(_operation, over_sequence=True, total=True)
 
 
+def _is_recorded(*operands: Number) -> bool:
+    return tracing.current() is not None and any(hasattr(x, "_record") for x in operands)
+
+
+def _choose(condition: Any, x: Any, y: Any) -> Number:
+    """Return x where a condition holds, else y: numbers, or functions that compute them when they are needed."""
+    if hasattr(condition, "condition"):  # a Truth: both are recorded, and must have no errors where they are not chosen
+        return WHERE(condition.condition, x() if callable(x) else x, y() if callable(y) else y)
+    chosen = x if condition else y
+    return chosen() if callable(chosen) else chosen
+
+
+def _given(condition: Any, slope: Number) -> Number:
+    """Return a local derivative where a condition holds, and otherwise None: the result does not depend on the operand.
+
+    In a recording it is a GATE, which `chained` recognizes.
+    """
+    if hasattr(condition, "condition"):
+        return GATE(condition.condition, slope)
+    return slope if condition else None
+
+
+def chained(adjoint: Number, slope: Number) -> Number:
+    """Multiply an adjoint by a local derivative in a recording; a closed GATE passes nothing on, not even infinity."""
+    if getattr(slope, "_operation", None) is not GATE:
+        return CHAIN(adjoint, slope)
+    condition, factor = slope._operands
+    return GATE(condition, adjoint if type(factor) is float and factor == 1.0 else chained(adjoint, factor))
+
+
 def _nothing(z: Number, *_: Number) -> None:
     return None
 
@@ -96,10 +128,11 @@ def _quotient_by_divisor(z: Number, x: Number, y: Number) -> Number:
     """d(x/y)/dy = -(x/y)/y; where x/y has lost digits to underflow, it is computed again at a larger scale.
 
     An exact 0 has lost none, and would overflow if each further derivative scaled it again. For |y| >= 1 the result is
-    smaller still, and the lost digits do not matter. Squares are compared so that a recording holds for both signs.
+    smaller still, and the lost digits do not matter. Squares are compared so that a recording holds for both signs, and
+    `&` makes one condition of two, so that it holds for an exact 0 too.
     """
     raised = z * 2.0**500
-    if raised * raised < 2.0**-920 and y * y < 1.0 and z != 0.0:  # that is, |z| < 2**-960
+    if (raised * raised < 2.0**-920) & (z != 0.0) and y * y < 1.0:  # that is, |z| < 2**-960
         return -(x * _SCALE / y / y) / _SCALE
     return -z / y
 
@@ -236,32 +269,30 @@ def _sign(x: Number) -> Number:
 
 def _least_slope(slope: Number) -> Number:
     """The number of least magnitude between `slope` and 1: the subgradient at a kink with these slopes on its sides."""
-    if slope <= 0.0:
-        return 0.0
-    return slope if slope < 1.0 else 1.0
+    return _choose(slope <= 0.0, 0.0, _choose(slope < 1.0, slope, 1.0))
 
 
-def _leaky_relu_slope(z: Number, x: Number, slope: Number) -> Number:
-    if x == 0.0:
-        return _least_slope(slope)
-    return slope if x < 0.0 else 1.0
+def _slope_at_kink(x: Number, left: Number, slope: Number) -> Number:
+    """`left` below 0 and 1 above, where they are `slope` and 1 at 0."""
+    return _choose(x == 0.0, _least_slope(slope), _choose(x < 0.0, left, 1.0))
 
 
 def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
-    if x == 0.0:
-        return _least_slope(alpha)
-    if x < -700.0:  # exp(x) is subnormal: two factors of exp(x/2) keep the digits
-        return alpha * EXP(0.5 * x) * EXP(0.5 * x)
-    return alpha * EXP(x) if x < 0.0 else 1.0
+    below = _choose(x < 0.0, x, 0.0)
+    root = EXP(0.5 * below)  # where exp(x) is subnormal, two factors of exp(x/2) keep the digits
+    return _slope_at_kink(x, _choose(below < -700.0, alpha * root * root, alpha * EXP(below)), alpha)
 
 
-def _share(x: Number, other: Number, wins: bool) -> float | None:
+def _has_won(x: Number, z: Number) -> Any:
+    """Tell whether an operand equals the extreme z, where NaN equals NaN."""
+    if _is_recorded(x, z):
+        return SAME(x, z) != 0.0
+    return x == z or (x != x and z != z)
+
+
+def _share(z: Number, x: Number, other: Number) -> Number:
     """The share of the adjoint for an operand that competes with another: all or nothing, half on a tie; NaN wins."""
-    if x == other or (x != x and other != other):
-        return 0.5
-    if x != x or other != other:
-        return 1.0 if x != x else None
-    return 1.0 if wins else None
+    return _given(_has_won(x, z), _choose(_has_won(other, z), 0.5, 1.0))
 
 
 def _clip(x: Number, low: Number, high: Number) -> Number:
@@ -270,8 +301,24 @@ def _clip(x: Number, low: Number, high: Number) -> Number:
     return low if x < low else high if x > high else x
 
 
-ABS = _operation("abs", abs, lambda z, x: float(_sign(x)), generic=True, total=True)
-SIGN = _operation("sign", lambda x: float(_sign(x)), _nothing, total=True)
+# Comparisons and choices of recorded numbers. A closed GATE is 0, and passes nothing on.
+LESS = _operation("less", lambda x, y: float(x < y), _nothing, _nothing, symbol="<", generic=True, total=True)
+AT_MOST = _operation("at_most", lambda x, y: float(x <= y), _nothing, _nothing, symbol="<=", generic=True, total=True)
+EQUAL = _operation("equal", lambda x, y: float(x == y), _nothing, _nothing, symbol="==", generic=True, total=True)
+UNEQUAL = _operation("unequal", lambda x, y: float(x != y), _nothing, _nothing, symbol="!=", generic=True, total=True)
+SAME = _operation("same", lambda x, y: float(_has_won(x, y)), _nothing, _nothing, generic=True, total=True)
+GATE: Operation = _operation(
+    "gate",
+    lambda condition, x: x if condition else 0.0,
+    _nothing,
+    lambda z, condition, x: _given(condition != 0.0, 1.0),
+    generic=True,
+    total=True,
+)
+ABS = _operation(
+    "abs", abs, lambda z, x: SIGN(x) if _is_recorded(x) else float(_sign(x)), generic=True, total=True
+)
+SIGN: Operation = _operation("sign", lambda x: float(_sign(x)), _nothing, total=True)
 FLOOR = _operation("floor", lambda x: float(math.floor(x)), _nothing)
 CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _nothing)
 TRUNC = _operation(
@@ -292,7 +339,7 @@ ROUND_DIGITS = _operation(
 RELU = _operation(
     "relu",
     lambda x: 0.0 if x <= 0.0 else x,
-    lambda z, x: None if x <= 0.0 else 1.0,
+    lambda z, x: _given(z != 0.0, 1.0),
     symbol="ReLU",
     generic=True,
     total=True,
@@ -300,8 +347,8 @@ RELU = _operation(
 LEAKY_RELU = _operation(
     "leaky_relu",
     lambda x, slope: slope * x if x < 0.0 else x,
-    _leaky_relu_slope,
-    lambda z, x, slope: x if x < 0.0 else None,
+    lambda z, x, slope: _slope_at_kink(x, slope, slope),
+    lambda z, x, slope: _given(x < 0.0, x),
     generic=True,
     total=True,
 )
@@ -309,40 +356,40 @@ ELU = _operation(
     "elu",
     lambda x, alpha: alpha * math.expm1(x) if x < 0.0 else x,
     _elu_slope,
-    lambda z, x, alpha: EXPM1(x) if x < 0.0 else None,
+    lambda z, x, alpha: _given(x < 0.0, EXPM1(_choose(x < 0.0, x, 0.0))),
     definition=lambda mp, x, alpha: alpha * mp.expm1(x) if x < 0 else x,
     total=True,
 )
 MAXIMUM = _operation(
     "maximum",
     lambda x, y: x if x >= y or x != x else y,
-    lambda z, x, y: _share(x, y, x > y),
-    lambda z, x, y: _share(y, x, y > x),
+    lambda z, x, y: _share(z, x, y),
+    lambda z, x, y: _share(z, y, x),
     generic=True,
     total=True,
 )
 MINIMUM = _operation(
     "minimum",
     lambda x, y: x if x <= y or x != x else y,
-    lambda z, x, y: _share(x, y, x < y),
-    lambda z, x, y: _share(y, x, y < x),
+    lambda z, x, y: _share(z, x, y),
+    lambda z, x, y: _share(z, y, x),
     generic=True,
     total=True,
 )
 CLIP = _operation(
     "clip",
     _clip,
-    lambda z, x, low, high: None if x <= low or x >= high else 1.0,
-    lambda z, x, low, high: 1.0 if x < low else None,
-    lambda z, x, low, high: 1.0 if x > high else None,
+    lambda z, x, low, high: _given(((x <= low) | (x >= high)) == 0, 1.0),
+    lambda z, x, low, high: _given(x < low, 1.0),
+    lambda z, x, low, high: _given(x > high, 1.0),
     generic=True,
 )
-WHERE = _operation(
+WHERE: Operation = _operation(
     "where",
     lambda condition, x, y: x if condition else y,
     _nothing,
-    lambda z, condition, x, y: 1.0 if condition else None,
-    lambda z, condition, x, y: None if condition else 1.0,
+    lambda z, condition, x, y: _given(condition != 0.0, 1.0),
+    lambda z, condition, x, y: _given(condition == 0.0, 1.0),
     generic=True,
     total=True,
 )
@@ -374,7 +421,7 @@ LOG10 = _operation(
 
 def _one_minus_square(x: Number) -> Number:
     """1 - x**2: in factors near 1, where the difference cancels; expanded near 0, where its derivative would cancel."""
-    return 1.0 - x * x if -0.5 <= x <= 0.5 else (1.0 - x) * (1.0 + x)
+    return _choose((x >= -0.5) & (x <= 0.5), lambda: 1.0 - x * x, lambda: (1.0 - x) * (1.0 + x))
 
 
 SIN: Operation = _operation("sin", math.sin, lambda z, x: COS(x))
@@ -393,8 +440,8 @@ ATAN2 = _operation(
 HYPOT: Operation = _operation(
     "hypot",
     math.hypot,
-    lambda z, x, y: 0.0 if z == 0.0 else RADIAL(1.0, 1.0, 0.0, x, y),
-    lambda z, x, y: 0.0 if z == 0.0 else RADIAL(1.0, 0.0, 1.0, x, y),
+    lambda z, x, y: _choose(z == 0.0, 0.0, lambda: RADIAL(1.0, 1.0, 0.0, x, y)),
+    lambda z, x, y: _choose(z == 0.0, 0.0, lambda: RADIAL(1.0, 0.0, 1.0, x, y)),
     total=True,
 )
 SINH: Operation = _operation("sinh", math.sinh, lambda z, x: COSH(x))
@@ -429,18 +476,24 @@ def _silu_slope(z: Number, x: Number) -> Number:
     For negative x this is e * (1 + x + e) / (1 + e)**2 with e = exp(x). Its second factor cancels around its root r.
     With d = x - r that factor equals d + exp(r) * expm1(d), two terms of one sign, which keep their digits everywhere.
     """
-    if x > 760.0 or x < -760.0:  # equal to the limits in every digit, also at infinity
-        return 1.0 if x > 0.0 else 0.0
-    if x > 700.0:  # exp(-x) is subnormal: two factors of exp(-x/2) keep the digits of this rule's own derivative
-        return 1.0 + (x - 1.0) * EXP(-0.5 * x) * EXP(-0.5 * x)
-    if x >= -0.5:
-        return SIGMOID(x) * (1.0 + x * SIGMOID(-x))
+    if (x > 700.0) | (x < -700.0):
+        if (x > 760.0) | (x < -760.0):  # equal to the limits in every digit, also at infinity
+            return 1.0 if x > 0.0 else 0.0
+        if x > 700.0:  # exp(-x) is subnormal: two factors of exp(-x/2) keep the digits of this rule's own derivative
+            return 1.0 + (x - 1.0) * EXP(-0.5 * x) * EXP(-0.5 * x)
+        return EXP(0.5 * x) * _silu_factor(x) * EXP(0.5 * x)  # exp(x) is subnormal: likewise
+
+    def of_negative() -> Number:
+        below = _choose(x >= -0.5, -0.5, x)
+        e = EXP(below)
+        return e * _silu_factor(below) / ((1.0 + e) * (1.0 + e))
+
+    return _choose(x >= -0.5, lambda: SIGMOID(x) * (1.0 + x * SIGMOID(-x)), of_negative)
+
+
+def _silu_factor(x: Number) -> Number:
     offset = (x - _SILU_ROOT[0]) - _SILU_ROOT[1]
-    factor = offset + 0.2784645427610738 * EXPM1(offset)  # exp(r) = -(1 + r)
-    if x < -700.0:  # exp(x) is subnormal: two factors of exp(x/2) keep the digits
-        return EXP(0.5 * x) * factor * EXP(0.5 * x)
-    e = EXP(x)
-    return e * factor / ((1.0 + e) * (1.0 + e))
+    return offset + 0.2784645427610738 * EXPM1(offset)  # exp(r) = -(1 + r)
 
 
 def _gelu_curvature(z: Number, x: Number) -> Number:
@@ -448,13 +501,12 @@ def _gelu_curvature(z: Number, x: Number) -> Number:
 
     Near 0 it is not factored, so that its own derivative keeps its digits.
     """
-    if -0.5 <= x <= 0.5:
-        return (2.0 - x * x) * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
     left, right = (_SQRT_TWO[0] - x) + _SQRT_TWO[1], (_SQRT_TWO[0] + x) + _SQRT_TWO[1]
-    if x < -37.0 or x > 37.0:  # the density is subnormal: its square root as two factors keeps the digits
+    if (x < -37.0) | (x > 37.0):  # the density is subnormal: its square root as two factors keeps the digits
         root = GAUSSIAN(x, 0.25)
         return left * (kernels.ONE_OVER_SQRT_TWO_PI * root) * (right * root)
-    return left * right * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
+    factor = _choose((x >= -0.5) & (x <= 0.5), lambda: 2.0 - x * x, lambda: left * right)
+    return factor * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
 
 
 def _gaussian_slope(z: Number, x: Number, scale: Number) -> Number:
@@ -502,8 +554,9 @@ SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x 
 
 def _shares_of_extreme(z: Number, *xs: Number) -> list[Number]:
     """1/k for each of the k operands that equal the result (or are NaN, if it is), and None for the others."""
-    chosen = [x == z or (x != x and z != z) for x in xs]
-    return [1.0 / chosen.count(True) if c else None for c in chosen]
+    won = [_has_won(x, z) for x in xs]
+    share = 1.0 / sum([getattr(own, "condition", own) for own in won])
+    return [_given(own, share) for own in won]
 
 
 def _extreme(mp: Number, choose: Callable[[Sequence[Number]], Number], xs: Sequence[Number]) -> Number:
@@ -559,15 +612,16 @@ def _radial_definition(mp: Number, n: Number, *operands: Number) -> Number:
 
 def _norm_partials(z: Number, *xs: Number) -> list[Number]:
     """x / z for each x; 0 at the origin, the subgradient of least norm."""
-    if z == 0.0:
-        return [0.0] * len(xs)
+    at_origin = z == 0.0
     if len(xs) <= _MOST_RADIAL:
-        return [RADIAL(1.0, *(float(i == j) for j in range(len(xs))), *xs) for i in range(len(xs))]
-    if not _TINY <= z <= _HUGE:  # too small for a quotient with all digits, or overflowed
+        exponents = [[float(i == j) for j in range(len(xs))] for i in range(len(xs))]
+        return [_choose(at_origin, 0.0, lambda own=own: RADIAL(1.0, *own, *xs)) for own in exponents]
+    if ((z < _TINY) & (z != 0.0)) | (z > _HUGE):  # too small for a quotient with all digits, or overflowed
         scale = _SCALE if z < _TINY else 1.0 / _SCALE
         xs = tuple(x * scale for x in xs)
         z = NORM(*xs)
-    return [x / z for x in xs]
+    divisor = _choose(at_origin, 1.0, z)
+    return [_choose(at_origin, 0.0, lambda x=x: x / divisor) for x in xs]
 
 
 def _dot_partials(z: Number, bias: Number, *operands: Number) -> list[Number]:

@@ -23,8 +23,12 @@ class Tracer:
     Each `x` is a Value; it is typed loosely, since `value.py` imports this file.
     """
 
-    def on_comparison(self, x: Any, symbol: str, y: Any, outcome: bool) -> None:
-        """Note that the program has compared `x symbol y`, with this outcome."""
+    def on_comparison(self, x: Any, symbol: str, y: Any, outcome: bool) -> Any:
+        """Return what the program sees as the result of `x symbol y`."""
+        return outcome
+
+    def on_outcome(self, x: Any, symbol: str, y: Any, outcome: bool) -> None:
+        """Note that the program depends on the outcome of `x symbol y`."""
 
     def on_read(self, x: Any, what: str) -> None:
         """Note that the program reads or writes a plain number of x, or raise an error that forbids it."""
@@ -71,11 +75,17 @@ def reporting_to(tracer: Tracer) -> Iterator[None]:
         _tracers.remove(tracer)
 
 
-def report_comparison(x: Node, symbol: str, y: Any, outcome: bool) -> None:
-    """Report a comparison and its outcome."""
+def report_comparison(x: Node, symbol: str, y: Any, outcome: bool) -> Any:
+    """Report a comparison and its outcome; return the tracer's result of it."""
     tracer = _tracer.get()
+    return outcome if tracer is None else tracer.on_comparison(x, symbol, y, bool(outcome))
+
+
+def report_outcome(x: Node, symbol: str, y: Any, outcome: bool) -> None:
+    """Report that the program asks for the outcome of a comparison."""
+    tracer = current()
     if tracer is not None:
-        tracer.on_comparison(x, symbol, y, bool(outcome))
+        tracer.on_outcome(x, symbol, y, outcome)
 
 
 def report_read(x: Node, what: str) -> None:

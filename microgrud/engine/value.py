@@ -26,6 +26,7 @@ from .grad_mode import is_recording
 from .methods import OperationMethods
 from .operation import Operation
 from .operators import Operators
+from .truth import as_operand
 
 
 class Value(Operators, OperationMethods):
@@ -101,7 +102,7 @@ class Value(Operators, OperationMethods):
         """Compute the result of an operation, and return it as a node that remembers its operands."""
         xs: list[Any] = [x if type(x) is float else x._number if isinstance(x, Value) else None for x in operands]
         if None in xs:  # an operand is an integer, a NumPy scalar, ...: convert it to a float, or raise
-            operands = tuple([x if isinstance(x, Value) else as_float(x, operation.name) for x in operands])
+            operands = tuple([x if isinstance(x, Value) else as_operand(x, operation.name) for x in operands])
             return Value._record(operation, *operands)
         node = Value.__new__(Value)
         node._number = operation.evaluate(xs, operands)

@@ -38,7 +38,10 @@ LINEAR = Operation("linear", "Σ", None, _by_executors, _by_executors, None, ())
 #: Operations by their codes; the last is that of a sum of products.
 KNOWN: tuple[Operation, ...] = (*ops.TABLE.values(), TAKE, DETACH, LINEAR)
 
-_JUMPS = (ops.FLOOR, ops.CEIL, ops.ROUND, ops.TRUNC, ops.SIGN, ops.MODULO, ops.FLOOR_DIVIDE, ops.ROUND_DIGITS)
+_JUMPS = (
+    ops.FLOOR, ops.CEIL, ops.ROUND, ops.TRUNC, ops.SIGN, ops.MODULO, ops.FLOOR_DIVIDE, ops.ROUND_DIGITS,
+    ops.LESS, ops.AT_MOST, ops.EQUAL, ops.UNEQUAL,
+)  # fmt: skip
 _ROLES = {
     ops.IDENTITY: "identity",
     ops.MULTIPLY: "multiply",

@@ -17,6 +17,7 @@ from ..engine.grad_mode import enable_grad
 from ..engine.integers import IntegerArgument
 from ..engine.operation import Operation
 from ..engine.vectors import Vector, new_leaves
+from ..engine.truth import Truth, as_operand
 from .signature import Arguments
 
 #: Computes the number to go on with where an operation on floats raises.
@@ -109,22 +110,30 @@ class _Recorder(tracing.Tracer):
     Args:
         integers: the integers of the arguments.
         instead: computes the number to go on with where an operation raises; None to let it raise.
+        unused: the count of truths that have not been used (see `Truth`); None to make a guard of every comparison.
     """
 
-    def __init__(self, integers: Sequence[int], instead: Substitute | None) -> None:
+    def __init__(self, integers: Sequence[int], instead: Substitute | None, unused: list[int] | None) -> None:
         self.integers = [Value(float(min(max(k, -_WHOLE), _WHOLE))) for k in integers]
         self.guards: list[Guard] = []
         self.instead = instead
+        self.unused = unused
         self.failures = 0
         self.refusal: CompileError | None = None
         self.fallible: list[Value] = []  # results of operations that raise for some operands
 
-    def on_comparison(self, x: Value, symbol: str, y: Any, outcome: bool) -> None:
+    def on_comparison(self, x: Value, symbol: str, y: Any, outcome: bool) -> Truth | bool:
         try:
-            bound = y if isinstance(y, Value) else float(y)
+            bound = y if isinstance(y, Value) else as_operand(y, symbol)
         except OverflowError:  # an integer beyond all floats compares as infinity does
             bound = math.inf if y > 0 else -math.inf
-        self.guards.append(Guard(x, symbol, bound, outcome))
+        if self.unused is not None:
+            return Truth(outcome, (x, symbol, bound), None, self.unused)
+        self.on_outcome(x, symbol, bound, outcome)
+        return outcome
+
+    def on_outcome(self, x: Value, symbol: str, y: Value | float, outcome: bool) -> None:
+        self.guards.append(Guard(x, symbol, y, outcome))
 
     def on_read(self, x: Value | None, what: str) -> None:
         advice = _ADVICE.get(what, _ADVICE["data"])
@@ -178,7 +187,25 @@ def record(
     Raises:
         CompileError: if the function does something that cannot be recorded. Its own errors are raised too.
     """
-    recorder = _Recorder(integers, instead)
+    unused = [0]
+    try:
+        trace = _record(f, arguments, numbers, integers, instead, unused)
+    except Exception:
+        if not unused[0]:
+            raise
+    # A truth that was not used may be one that `is True`, `isinstance` or `match` has seen: they need true bools.
+    return _record(f, arguments, numbers, integers, instead, None) if unused[0] else trace
+
+
+def _record(
+    f: Callable[..., Any],
+    arguments: Arguments,
+    numbers: Sequence[Any] | Vector,
+    integers: Sequence[int],
+    instead: Substitute | None,
+    unused: list[int] | None,
+) -> Trace | None:
+    recorder = _Recorder(integers, instead, unused)
     inputs = new_leaves(numbers)
     wrapped = [IntegerArgument(k, place, recorder.seen) for place, k in enumerate(integers)]
     args, kwargs = arguments.rebuild(inputs, wrapped)

@@ -86,6 +86,7 @@ typedef struct Page Page; /* memory for nodes: pages.h */
     X(getsizeof, "sys", "getsizeof")                                                                                   \
     X(recording, "microgrud.engine.grad_mode", "_recording")                                                           \
     X(as_float, "microgrud.common.numbers", "as_float")                                                                \
+    X(as_operand, "microgrud.engine.truth", "as_operand")                                                              \
     X(is_number, "microgrud.engine.operators", "_is_number")                                                           \
     X(check_forward, "microgrud.engine.anomaly", "check_forward")                                                      \
     X(is_detecting, "microgrud.engine.anomaly", "is_detecting")                                                        \

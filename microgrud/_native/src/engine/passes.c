@@ -32,6 +32,8 @@ ALWAYS_INLINE void set_known(Pass *pass, size_t place, Term term)
 
 /* --- the chain rule --- */
 
+static int chain_through_gate(const Pass *pass, Term adjoint, Node *gate, Term *product);
+
 /* Multiply an adjoint by a slope. Both are borrowed. */
 ALWAYS_INLINE int chain(const Pass *pass, Term adjoint, Term slope, Term *product)
 {
@@ -47,8 +49,25 @@ ALWAYS_INLINE int chain(const Pass *pass, Term adjoint, Term slope, Term *produc
         *product = shared(slope);
         return 0;
     }
+    if (pass->traced && slope.node != NULL && slope.node->op == OP_GATE) {
+        return chain_through_gate(pass, adjoint, slope.node, product);
+    }
     bool may_vanish = pass->traced || (data_of(adjoint) == 0.0 && !isfinite(data_of(slope)));
     return combine(pass->state, may_vanish ? OP_CHAIN : OP_MULTIPLY, adjoint, slope, product);
+}
+
+/* A closed gate passes nothing on: see `chained` in ops.py. */
+static int chain_through_gate(const Pass *pass, Term adjoint, Node *gate, Term *product)
+{
+    Term condition = {NULL, 0.0}, slope = {NULL, 0.0}, inner;
+    condition.node = operand_of(gate, 0, &condition.number);
+    slope.node = operand_of(gate, 1, &slope.number);
+    if (chain(pass, adjoint, slope, &inner) < 0) {
+        return -1;
+    }
+    int status = combine(pass->state, OP_GATE, condition, inner, product);
+    Py_XDECREF(inner.node);
+    return status;
 }
 
 /* Add a term, which is taken over, to a total, in which plain zeros do not count. */

@@ -135,7 +135,7 @@ static PyObject *ready_operands(const State *state, PyObject *operation, PyObjec
             Py_INCREF(operand);
         } else {
             name = name != NULL ? name : PyObject_GetAttrString(operation, "name");
-            operand = name == NULL ? NULL : PyObject_CallFunctionObjArgs(state->as_float, operand, name, NULL);
+            operand = name == NULL ? NULL : PyObject_CallFunctionObjArgs(state->as_operand, operand, name, NULL);
         }
         if (operand == NULL) {
             Py_CLEAR(ready);

@@ -69,6 +69,12 @@
     X(POW, pow, pow(x, y), power_by_base(x, y, 0.0), power_by_exponent(z, x, y))                                       \
     X(DIVIDE_IEEE, divide_ieee, x / y, 1.0 / y, -(z / y))                                                              \
     X(CHAIN, chain, x == 0.0 ? 0.0 : x * y, y, x)                                                                      \
+    X(LESS, less, (double)(x < y), NOTHING, NOTHING)                                                                   \
+    X(AT_MOST, at_most, (double)(x <= y), NOTHING, NOTHING)                                                            \
+    X(EQUAL, equal, (double)(x == y), NOTHING, NOTHING)                                                                \
+    X(UNEQUAL, unequal, (double)(x != y), NOTHING, NOTHING)                                                            \
+    X(SAME, same, (double)has_won(x, y), NOTHING, NOTHING)                                                             \
+    X(GATE, gate, x != 0.0 ? y : 0.0, NOTHING, x != 0.0 ? 1.0 : NOTHING)                                               \
     X(FLOOR_DIVIDE, floor_divide, BY_PYTHON, NOTHING, NOTHING)                                                         \
     X(MODULO, modulo, BY_PYTHON, 1.0, BY_PYTHON)                                                                       \
     X(ROUND_DIGITS, round_digits, BY_PYTHON, NOTHING, NOTHING)                                                         \
@@ -138,6 +144,12 @@ static inline bool is_in_c(Op op)
     };
     const char *left = rules[op] == NULL ? NULL : strstr(rules[op], "BY_PYTHON");
     return rules[op] != NULL && (left == NULL || (op > OP_LAST_TERNARY && left != rules[op]));
+}
+
+/* Tell whether the result depends on no operand by a derivative, as that of a step. */
+static inline bool is_step(int op)
+{
+    return (op >= OP_LESS && op <= OP_SAME) || (op >= OP_SIGN && op <= OP_TRUNC);
 }
 
 /* Return how many operands an operation takes; 0 for any number of them, at least one. */

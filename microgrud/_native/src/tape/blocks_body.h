@@ -88,6 +88,9 @@ TARGET static void backward_block(const Block *block)
             backward_tanh(block, code, tape->first_writes[k]);
             break;
         default:
+            if (is_step(code[0])) {
+                break;
+            }
             if (code[0] < OP_LAST_TERNARY) {
                 backward_simple(block, code, tape->first_writes[k]);
             } else if (!backward_lanes(block, code)) {

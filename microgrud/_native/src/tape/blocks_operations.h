@@ -210,6 +210,7 @@ TARGET static void shares_of(int op, int exponent, size_t width, const double *r
         SHARES(CHAIN, first[i] = share_of(g[i], y[i]); second[i] = share_of(g[i], x[i]))
         SHARES(SQUARE, first[i] = g[i] * (2.0 * x[i]))
         SHARES(RELU, first[i] = x[i] <= 0.0 ? 0.0 : g[i])
+        SHARES(GATE, first[i] = 0.0; second[i] = x[i] != 0.0 ? g[i] : 0.0)
         SHARES(EXP, first[i] = g[i] * z[i])
         SHARES(LOG, first[i] = g[i] / x[i])
         SHARES(DIVIDE, first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))

@@ -57,7 +57,7 @@ static uint8_t all_first(Touches *touches, const int32_t *v, size_t n)
 
 static uint8_t first_writes_of(Touches *touches, const int32_t *code)
 {
-    if (code[0] == CODE_DETACH) { /* the pass does not touch it */
+    if (code[0] == CODE_DETACH || is_step(code[0])) { /* the pass does not touch it */
         return 0;
     }
     uint8_t first = 0;

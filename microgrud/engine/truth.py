@@ -1,0 +1,180 @@
+"""Comparisons inside a compiled function while it is recorded: operations, unless Python asks for the outcome."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from ..common.numbers import Number, as_float, is_real_scalar
+from . import ops, tracing
+
+#: The operation of each comparison, and whether its operands are exchanged.
+_OPERATIONS = {
+    "<": (ops.LESS, False), "<=": (ops.AT_MOST, False), "==": (ops.EQUAL, False),
+    "!=": (ops.UNEQUAL, False), ">": (ops.LESS, True), ">=": (ops.AT_MOST, True),
+}  # fmt: skip
+
+
+class Truth:
+    """The outcome of a comparison, as a compiled function sees it while it is recorded.
+
+    In arithmetic, combined with others by `&`, `|` and `^`, and as the condition of `where` it is an operation whose
+    result is 1.0 or 0.0, and one recording serves both outcomes. Where Python needs the outcome itself (`if`, `and`,
+    `not`, an index, a hash, text), it acts as a bool, and the recording then holds for this outcome only. Sums,
+    differences and products of truths and integers are integers of the same kind, such as a count.
+
+    Args:
+        number: the outcome, or the integer.
+        comparison: what was compared, as x, symbol, y; None if there is a node instead.
+        node: the Value of the number.
+        unused: a list of one number, the count of truths that have not been used. `is`, `isinstance` and `match` use a
+            truth unseen, and what they find is wrong.
+    """
+
+    __slots__ = ("_comparison", "_is_used", "_node", "_unused", "number")
+
+    def __init__(
+        self, number: int, comparison: tuple[Any, str, Any] | None, node: Any, unused: list[int]
+    ) -> None:
+        self.number = number
+        self._comparison = comparison
+        self._node = node
+        self._unused = unused
+        self._is_used = False
+        unused[0] += 1
+
+    def _use(self) -> None:
+        if not self._is_used:
+            self._is_used = True
+            self._unused[0] -= 1
+
+    @property
+    def node(self) -> Any:
+        """The Value of the number, whose operation is recorded at the first access."""
+        self._use()
+        if self._node is None:
+            x, symbol, y = self._comparison  # type: ignore[misc]
+            operation, exchanged = _OPERATIONS[symbol]
+            self._node = operation(y, x) if exchanged else operation(x, y)
+        return self._node
+
+    @property
+    def condition(self) -> Any:
+        """A Value that is not 0 where this is true: for `x != 0` it is x."""
+        if self._comparison is not None:
+            x, symbol, y = self._comparison
+            self._use()
+            if symbol == "!=" and type(y) is float and y == 0.0:
+                return x
+        return self.node
+
+    @staticmethod
+    def _record(operation: Any, *operands: Number) -> Any:
+        return operation(*[x.node if isinstance(x, Truth) else x for x in operands])
+
+    # --- the outcome itself ---
+
+    def __index__(self) -> int:
+        if type(self.number) is bool:
+            return bool(self)
+        tracing.report_outcome(self.node, "==", float(self.number), True)
+        return self.number
+
+    def __bool__(self) -> bool:
+        self._use()
+        outcome = bool(self.number)
+        tracing.report_outcome(*(self._comparison or (self.node, "!=", 0.0)), outcome)
+        return outcome
+
+    def __float__(self) -> float:
+        return float(operator.index(self))
+
+    def __hash__(self) -> int:
+        return hash(operator.index(self))
+
+    def __repr__(self) -> str:
+        return repr(operator.index(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(operator.index(self), spec)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self.number), (operator.index(self),)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """Apply a NumPy function to the outcome."""
+        plain = [operator.index(x) if isinstance(x, Truth) else x for x in inputs]
+        return getattr(ufunc, method)(*plain, **options)
+
+
+def as_operand(x: Any, where: str) -> Any:
+    """Return the Value of a truth; convert any other number to a float, as `as_float` does."""
+    return x.node if isinstance(x, Truth) else as_float(x, where)
+
+
+def plain(x: Any) -> Any:
+    """Return the number of a truth, without asking for it, and anything else as it is."""
+    return x.number if isinstance(x, Truth) else x
+
+
+def _is_truth(x: object) -> bool:
+    return type(plain(x)) is bool
+
+
+def _method(name: str, f: Any, operation: Any = None, joins: Any = None, asks: bool = True) -> Callable[..., Any]:
+    """Make an operator.
+
+    Args:
+        name: its name.
+        f: the function of numbers.
+        operation: the same on Values, if the result is a truth or an integer for which the outcome need not be known.
+        joins: whether an integer is of a kind for which it is; all are by default.
+        asks: whether it needs the outcome for any other integer.
+    """
+
+    def method(self: Truth, other: Any) -> Any:
+        if isinstance(other, numbers.Integral):
+            if operation is not None and (joins is None or (joins(self) and joins(other))):
+                node = operation(self.node, as_operand(other, name))
+                return Truth(f(self.number, plain(other)), None, node, self._unused)
+            if asks:
+                return f(operator.index(self), operator.index(other))
+            return f(self.node, as_operand(other, name))
+        return f(self.node, other) if hasattr(type(other), "_record") or is_real_scalar(other) else NotImplemented
+
+    method.__name__ = name
+    return method
+
+
+def _exchanged(f: Callable[..., Any] | None) -> Any:
+    return None if f is None else lambda x, y: f(y, x)
+
+
+for _name, _operation, _joins, _asks in (
+    ("add", ops.ADD, None, False),
+    ("sub", ops.SUBTRACT, None, False),
+    ("mul", ops.MULTIPLY, None, False),
+    ("and", ops.MULTIPLY, _is_truth, True),
+    ("or", ops.MAXIMUM, _is_truth, True),
+    ("xor", ops.UNEQUAL, _is_truth, True),
+    ("truediv", None, None, False),
+    *((_other, None, None, True) for _other in ("floordiv", "mod", "pow", "lshift", "rshift")),
+):
+    _f = getattr(operator, f"{_name}_" if _name in ("and", "or") else _name)
+    setattr(Truth, f"__{_name}__", _method(f"__{_name}__", _f, _operation, _joins, _asks))
+    setattr(
+        Truth,
+        f"__r{_name}__",
+        _method(f"__r{_name}__", _exchanged(_f), _exchanged(_operation), _joins, _asks),
+    )
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Truth, f"__{_name}__", _method(f"__{_name}__", getattr(operator, _name), asks=False))
+for _name in ("neg", "pos", "abs", "invert"):
+    _f = getattr(operator, _name)
+    setattr(Truth, f"__{_name}__", lambda self, f=_f: f(operator.index(self)))
+for _name, _f in (("divmod", divmod), ("rdivmod", _exchanged(divmod))):
+    setattr(Truth, f"__{_name}__", _method(f"__{_name}__", _f))
+setattr(Truth, "__round__", lambda self, *digits: round(operator.index(self), *digits))  # noqa: B010
+numbers.Integral.register(Truth)
