@@ -338,14 +338,33 @@ def test_branches_on_parameters() -> None:
     assert f([1.0, 2.0]) == 3.5
 
 
-def test_there_is_a_bound_on_the_branches() -> None:
-    f = compile(lambda x: next(x for k in range(10) if x < k), max_paths=3)
-    f(0.5)
-    f(1.5)
-    f(2.5)
-    with pytest.raises(CompileError, match="expected at most 3 paths through the branches"):
-        f(3.5)
-    assert f(1.25) == 1.25
+def test_further_branches_are_evaluated_eagerly_with_one_warning() -> None:
+    f = compile(lambda x: next(x * k for k in range(10) if x < k), max_paths=3)
+    assert [f(x) for x in (0.5, 1.5, 2.5)] == [0.5, 3.0, 7.5]
+    with pytest.warns(RuntimeWarning, match="takes more than 3 paths through its branches; this call is evaluated eage"):
+        assert f(3.5) == 14.0
+    assert f.value_and_grad(4.5) == (22.5, 5.0)
+    assert f(1.25) == 2.5
+    assert (f.stats["paths"], f.stats["eager"]) == (3, 2)
+
+
+def test_samples_with_further_branches_have_their_numbers_and_are_counted() -> None:
+    w = Value(2.0)
+    f = compile(lambda x: next(w * x * k for k in range(20) if x < k), batched="x", max_paths=4, reduction="sum")
+    X = np.arange(10) + 0.5
+    with pytest.warns(RuntimeWarning, match="6 of the 10 samples of this call are evaluated eagerly"):
+        value = f.backward(X)
+    steps = np.arange(10) + 1.0
+    assert (value, w.grad) == (pytest.approx(2.0 * X @ steps), pytest.approx(X @ steps))
+    with pytest.warns(RuntimeWarning, match="6 of the 10 samples"):  # the gradient has recordings of its own
+        assert f.hvp((X,), (np.ones(10),)).tolist() == [0.0] * 10
+    assert f.map(X).tolist() == pytest.approx((2.0 * X * steps).tolist())
+
+
+def test_further_branches_are_recorded_where_the_function_would_raise() -> None:
+    f = compile(lambda x, k: microgrud.log(x) + k if x < k else microgrud.log(x), max_paths=1, errors="ignore")
+    assert math.isnan(f(-1.0, 2.0))
+    assert math.isnan(f(-1.0, -2.0))
 
 
 # --- integers ---
@@ -527,10 +546,12 @@ def test_settings_that_are_changed_hold_for_the_recordings_too() -> None:
 def test_the_largest_number_of_paths_can_be_raised() -> None:
     f = compile(lambda x: x if x > 0.0 else -x, max_paths=1)
     assert f(1.0) == 1.0
-    with pytest.raises(CompileError, match="raise max_paths"):
-        f(-1.0)
+    with pytest.warns(RuntimeWarning, match="raise max_paths"):
+        assert f(-1.0) == 1.0
+    assert f.stats["paths"] == 1
     f.max_paths = 2
     assert f(-1.0) == 1.0
+    assert f.stats["paths"] == 2
     f.threads = None
     assert f.threads == (os.cpu_count() or 1)
     with pytest.raises(ValueError, match="compile: reduction: "):

@@ -195,6 +195,7 @@ def test_stats_say_how_large_the_recordings_are() -> None:
         "paths": 0,
         "nodes": 0,
         "instructions": 0,
+        "eager": 0,
         "slots": 0,
         "bytes": 0,
         "block_size": native_tape.BLOCK if native_tape is not None else 0,

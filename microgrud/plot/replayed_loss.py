@@ -66,6 +66,8 @@ class ReplayedLoss:
             return expected
 
     def _recorded(self) -> Value:
+        if self.compiled is not None and self.compiled.stats["paths"] >= _MOST_PATHS:
+            raise CompileError("the loss takes more paths than pay off")
         loss = self.loss()
         if self.dependencies is not None:
             self.dependencies.check_unchanged()

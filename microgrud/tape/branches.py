@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,11 +75,17 @@ class Branches:
     Args:
         f: the function.
         settings: the settings of `compile`.
+
+    Attributes:
+        eager: the number of samples that were evaluated by the function itself.
+        warned_at: the largest number of paths of which there was a warning; 0 for none.
     """
 
     f: Callable[..., Any]
     settings: Settings
     recordings: list[Recording] = field(default_factory=list)
+    eager: int = 0
+    warned_at: int = 0
     lock: Lock = field(default_factory=Lock)
 
     def record(
@@ -87,8 +94,7 @@ class Branches:
         """Record the path that a sample takes; return None if it cannot be replayed.
 
         Raises:
-            CompileError: if the function cannot be recorded, gives different traces for one call, or has too many
-                paths.
+            CompileError: if the function cannot be recorded, or gives different traces for one call.
         """
         if isinstance(self.f, AbsentFunction):
             refuse_if_absent(self.f, self._missing(integers))
@@ -113,7 +119,8 @@ class Branches:
             known = self._known(program)
             if known is not None:
                 return known
-            self._make_room(program.static_integers)
+            if len(self.recordings) >= max(_MOST_RECORDINGS, self.settings.max_paths):
+                self.recordings.remove(min(self.recordings, key=lambda own: own.used))
             recording = Recording(program, first.structure)
             self.recordings.append(recording)
             return recording
@@ -141,20 +148,30 @@ class Branches:
             if recording in self.recordings and not recording.used:
                 self.recordings.remove(recording)
 
-    def _make_room(self, static_integers: dict[int, int]) -> None:
-        """Make room for one more recording with these integers; the least recently used one goes.
+    def has_room(self, integers: Sequence[int]) -> bool:
+        """Return whether one more path through the branches may be recorded for these integers.
 
-        Raises:
-            CompileError: if there are too many paths through the branches for the same integers.
+        There is always room if the function cannot be called instead: it would raise errors that a recording ignores.
         """
+        if self.settings.errors == "ignore" or isinstance(self.f, AbsentFunction):
+            return True
+        known = sum(bool(integers_fit(own.program, integers, None)) for own in list(self.recordings))
+        return known < self.settings.max_paths
+
+    def warn(self, eager: int, samples: int | None) -> None:
+        """Warn, once, that samples of a call were evaluated by the function for want of room for their paths."""
         most = self.settings.max_paths
-        if sum(own.program.static_integers == static_integers for own in self.recordings) >= most:
-            raise CompileError(
-                f"expected at most {most} paths through the branches of the function, and this would be one "
-                "more; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()"
-            )
-        if len(self.recordings) >= max(_MOST_RECORDINGS, most):
-            self.recordings.remove(min(self.recordings, key=lambda own: own.used))
+        if self.warned_at == most:
+            return
+        self.warned_at = most
+        which = "this call is" if samples is None else f"{eager:,} of the {samples:,} samples of this call are"
+        warnings.warn(
+            f"compile: {getattr(self.f, '__name__', type(self.f).__name__)} takes more than {most} paths through its "
+            f"branches; {which} evaluated eagerly, as will be all further paths (stats['eager'] counts them), which "
+            "is slow; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), clip()",
+            RuntimeWarning,
+            stacklevel=6,
+        )
 
 
 #: The threads that have paused the collector.

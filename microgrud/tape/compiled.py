@@ -344,7 +344,7 @@ class Compiled(ShownInNotebooks):
     threads: int = _setting("threads", "The number of threads that may work on a batch at once.")
     errors: str = _setting("errors", '`"raise"` or `"ignore"`.')
     max_paths: int = _setting(
-        "max_paths", "The largest number of paths through the branches for arguments of one signature."
+        "max_paths", "The largest number of paths through the branches that are recorded for one signature."
     )
 
     @property
@@ -352,7 +352,8 @@ class Compiled(ShownInNotebooks):
         """Return figures of the recordings.
 
         `signatures` of arguments; `paths`: recordings, one for each path through the branches; `nodes` that were
-        recorded, `instructions` that these became, and `slots` for their numbers; `bytes`: the size of code and
+        recorded, `instructions` that these became, and `slots` for their numbers; `eager`: the calls, or samples of
+        batches, that the function itself has evaluated; `bytes`: the size of code and
         constants, and the working memory of each executor, which holds the numbers of all slots and their adjoints for
         a block of samples; `block_size`: the number of samples in a block, or 0 without the interpreter in C, where the
         working memory is that of one sample.
@@ -543,7 +544,8 @@ def compile(
             itself, which returns its own result or raises its own error; `"ignore"` computes in IEEE arithmetic, in
             which no operation raises: `log(-1.0)` is NaN and `1 / 0.0` infinity. (Where a product overflows within a
             sum, a batch may give an infinity and a single call NaN.)
-        max_paths: how many paths through the branches there may be for arguments of one signature.
+        max_paths: how many paths through the branches are recorded for arguments of one signature. Samples that take
+            others are evaluated by the function itself, with one warning; `stats["eager"]` counts them.
 
     Returns:
         An object that is called like `f`, and returns floats; see `Compiled`. Without `f`, a decorator.

@@ -107,6 +107,7 @@ class _Run:
         given = arguments.numbers
         self.numbers = given if isinstance(given, np.ndarray) else list(map(without_values, given))
         self.result = Evaluation()
+        self.without_room = 0
 
     def all_samples(self) -> None:
         """Try the recordings, and record the samples that none of them serves.
@@ -142,14 +143,20 @@ class _Run:
                 added.append(own)
                 seen = len(added)
             groups += [_Group(some, [own for own in rest if own.continues(recording, k)], seen) for k, some in others]
+        if self.without_room:
+            self.branches.warn(self.without_room, self.arguments.samples)
 
     def record(self, sample: int) -> Recording | None:
-        """Record the path of a sample; return None if it cannot be replayed."""
+        """Record the path of a sample; return None if it cannot be replayed, or if there are too many paths."""
+        numbers, integers = self.arguments.sample(sample)
+        if not self.branches.has_room(integers):
+            self.without_room += 1
+            return None
         if len(self.result.recorded) == self.most:
             raise too_many_paths(self.most)
         self.result.recorded.append(sample)
         try:
-            return self.branches.record(self.arguments, *self.arguments.sample(sample))
+            return self.branches.record(self.arguments, numbers, integers)
         except (ArithmeticError, ValueError) as error:
             self.name_sample(error, sample)
             raise
@@ -254,6 +261,7 @@ class _Run:
     def by_function(self, sample: int) -> None:
         """Evaluate a sample by the function itself, for its errors and for numbers that are not finite."""
         self.result.by_recordings = False
+        self.branches.eager += 1
         numbers, integers = self.arguments.sample(sample)
         inputs = new_leaves(numbers)
         args, kwargs = self.arguments.rebuild(inputs, integers)

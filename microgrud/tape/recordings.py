@@ -86,6 +86,7 @@ class Recordings:
             "paths": len(recordings),
             "nodes": sum(recording.program.nodes for recording in recordings),
             "instructions": sum(len(recording.program.instructions) for recording in recordings),
+            "eager": sum(branches.eager for branches in list(self.branches.values())),
             "slots": sum(recording.program.slots for recording in recordings),
             "bytes": sum(map(_bytes_of, recordings)),
             "block_size": 0 if native_tape is None else int(native_tape.BLOCK),
