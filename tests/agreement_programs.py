@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 from agreement_truth import Program, Refusal, in_recordings
 
-from microgrud import CompileError, exp, log, sin, sqrt, tanh
+import microgrud
+from microgrud import (
+    CompileError, abs, clip, elu, exp, leaky_relu, log, maximum, minimum, relu, sin, sqrt, tanh, where,
+)  # fmt: skip
 
 PROGRAMS: list[Program] = []
 
@@ -295,6 +298,103 @@ def match_statement():
                 return y - x * x
 
     return f
+
+
+# --- comparisons as numbers -----------------------------------------------------------------------------------------
+
+
+@program(*TWO)
+def comparison_times_a_number():
+    return lambda x, y: (x > 0.0) * x * y - 2 * (y <= x) + x**2 * (1.5 - (x != y))
+
+
+@program(*TWO)
+def comparisons_combined():
+    return lambda x, y: where((x > 0.0) & (y < 0.5), x * y, y - x) + where((x < y) | (y < -1.0), x * x, 0.0)
+
+
+@program(*TWO)
+def comparisons_compared():
+    return lambda x, y: x * ((x > 0.0) == (y > 0.0)) + y * y * ((x < 0.0) ^ (y < 0.5)) + ((x < y) < 0.5) * x
+
+
+@program(*LIST)
+def count_as_a_number():
+    return lambda xs: sum(x > 0.0 for x in xs) / len(xs) * xs[0] ** 2 + (xs[1] > 0) + xs[2]
+
+
+@program(*LIST)
+def count_as_an_index():
+    return lambda xs: xs[sum(x > 0.0 for x in xs) - 1] * xs[0] * [1.0, 2.0, 3.0][-(xs[1] < 0.0)] + xs[int(xs[2] > 0)]
+
+
+@program(*LIST)
+def count_in_a_range():
+    return lambda xs: sum(xs[0] * k for k in range(1 + (xs[1] < 0.0) + (xs[2] < 0.0))) + xs[1] * xs[2]
+
+
+@program(*TWO)
+def comparison_as_a_key():
+    return lambda x, y: {True: x * y, False: x - y * y}[x > 0.0] + {0: 1.0, 1: x}[(y > 0.0) + (x > 1.0) * 0]
+
+
+@program(*TWO)
+def comparison_as_text():
+    return lambda x, y: x * y if f"{x > 0.0} {y > 0.0!r}" == "True True" else x - y * y
+
+
+@program(*TWO)
+def comparison_by_identity():
+    return lambda x, y: x * y if (x > 0.0) is True else x - y * y
+
+
+@program(*TWO)
+def comparison_by_type():
+    return lambda x, y: x * y * (2.0 if isinstance(x > 0.0, bool) and type(y < x) is bool else 3.0) + (x < y)
+
+
+@program(*TWO)
+def comparison_kept_and_asked_later():
+    def f(x, y):
+        flags = [x > 0.0, y > x]
+        total = x * flags[0] + y * y * flags[1]
+        return total * x if all(flags) else total * y if any(flags) else total
+
+    return f
+
+
+@program(*TWO, without=("*mpmath*",))
+def comparison_in_numpy():
+    return lambda x, y: x * float(np.float64(2.0) * (x > 0.0)) + y * float(np.where(y > 0.0, 1.0, -1.0)) * x
+
+
+@program(*TWO)
+def comparison_in_functions():
+    return lambda x, y: maximum(x > 0.0, 0.5) * x + microgrud.sum([x < y, x * x, y < 0.0]) * y
+
+
+@program(*TWO, exact=False)
+def comparison_of_slopes():
+    def f(x, y):
+        slope = microgrud.grad(lambda t: abs(t) * y + maximum(t, y) ** 2)(x)
+        return where(slope > 0.0, slope * x, y * y) + (slope < 1.5 * y) * x
+
+    return f
+
+
+@program(*LIST)
+def kinks_of_kinks():
+    return lambda xs: relu(maximum(xs[0], xs[1]) * abs(xs[2])) + microgrud.max(xs) * microgrud.min(xs) * abs(xs[1])
+
+
+@program(*LIST)
+def distance_to_the_nearest():
+    return lambda xs: microgrud.min([microgrud.sum([(x - c) ** 2 for x in xs]) for c in (-1.0, 0.0, 1.0)])
+
+
+@program(*TWO)
+def kinks_with_parameters():
+    return lambda x, y: clip(x * y, -0.4, y * y) + leaky_relu(x, 0.2) * elu(y, 1.5) * x + elu(x * y) + minimum(x, y) * y
 
 
 # --- sorting and choosing -------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ import builtins
 import math
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import microgrud
@@ -51,6 +53,74 @@ def test_value_and_gradient_are_those_of_the_table(expression: str, at: str, val
         assert same(variable.grad, slope), "by backward()"
         assert same(node.data, slope), "by gradient()"
         assert same(tangent.data if isinstance(tangent, Value) else tangent, slope), "by pushforward()"
+
+
+def derivatives(f: Any, point: list[float], order: int) -> list[float]:
+    """Return all derivatives of an order that nested transforms give: by grad, and then by hvp along each input."""
+    if order == 1:
+        return microgrud.grad(f)(point)
+    units = [[float(i == j) for j in range(len(point))] for i in range(len(point))]
+    if order == 2:
+        return sum((microgrud.hvp(f, (point,), (unit,)) for unit in units), [])
+    return sum((derivatives(lambda x: microgrud.hvp(f, (x,), (unit,))[0], point, 1) for unit in units), [])
+
+
+def same_or_nan(computed: float, expected: float) -> bool:
+    return same(computed, expected) or builtins.abs(computed - expected) <= 1e-13 * (1.0 + builtins.abs(expected))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(("expression", "at"), [row[:2] for row in ROWS], ids=[f"{row[0]} at {row[1]}" for row in ROWS])
+def test_a_recording_from_another_point_gives_the_derivatives_of_eager_evaluation(
+    expression: str, at: str, order: int, request: pytest.FixtureRequest
+) -> None:
+    if (expression, at, order) == ("pow(x, y)", "x=0.0, y=0.0", 2):
+        reason = "a mixed derivative that does not exist is NaN eagerly and infinite in a recording"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    point = eval(f"dict({at})", {"nan": math.nan, "inf": math.inf})
+    names, here = sorted(point), [float(point[name]) for name in sorted(point)]
+
+    def f(xs: Any) -> Any:
+        return eval(expression, FUNCTIONS, dict(zip(names, xs)))
+
+    try:
+        expected = derivatives(f, here, order)
+    except (ValueError, ArithmeticError):
+        return
+    for shift in (0.375, -0.375, 0.0):
+        compiled = microgrud.compile(lambda xs: derivatives(f, xs, order))
+        there = [x + shift for x in here]
+        try:
+            found = compiled(there)
+            assert all(map(same_or_nan, found, derivatives(f, there, order)))
+        except (ValueError, ArithmeticError):
+            continue
+        for _ in range(2):  # the second time by the recording of this point, if it has another one
+            assert all(map(same_or_nan, compiled(here), expected)), (shift, compiled(here), expected)
+
+
+KINKED = [
+    "relu(x)", "abs(x)", "leaky_relu(x, 0.1)", "elu(x, 1.5)", "clip(x, -0.5, y * y)", "maximum(x, y)", "minimum(x, y)",
+    "max([x, y, x * y])", "min([x, y, x * y])", "where(x < y, x * x, y)", "(x > 0) * x + (x == y) * y", "norm([x, y])",
+    "hypot(x, y)", "x / (y + 7.0)", "silu(x)", "gelu(x)", "asin(x / 8.0)", "norm([x, y] * 5)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", KINKED)
+def test_kinks_and_choices_are_one_recording_of_any_order(expression: str) -> None:
+    def f(xs: Any) -> Any:
+        x, y = xs
+        return eval(expression, FUNCTIONS, {"x": x, "y": y}) * (x + y * y)
+
+    places = [-2.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0]
+    for order in (1, 2, 3):
+        compiled = microgrud.compile(lambda x, y: derivatives(f, [x, y], order), batched=("x", "y"))  # noqa: B023
+        points = [[x, y] for x in places for y in places]
+        found = np.array(compiled.map(*np.array(points).T))
+        found = found.T if found.shape[0] != len(points) else found
+        for own, point in zip(found, points):
+            assert all(map(same_or_nan, own, derivatives(f, point, order))), (point, own, derivatives(f, point, order))
+        assert compiled.stats["paths"] == 1
 
 
 def test_errors_name_the_operation_and_its_operands() -> None:

@@ -76,37 +76,43 @@ class Truth:
 
     # --- the outcome itself ---
 
-    def __index__(self) -> int:
-        if type(self.number) is bool:
-            return bool(self)
-        tracing.report_outcome(self.node, "==", float(self.number), True)
-        return self.number
-
     def __bool__(self) -> bool:
         self._use()
         outcome = bool(self.number)
         tracing.report_outcome(*(self._comparison or (self.node, "!=", 0.0)), outcome)
         return outcome
 
+    def _asked(self) -> int:
+        """Return the outcome, a bool, or the integer, on which the program depends from here on."""
+        if type(self.number) is bool:
+            return bool(self)
+        tracing.report_outcome(self.node, "==", float(self.number), True)
+        return self.number
+
+    def __index__(self) -> int:
+        return int(self._asked())
+
     def __float__(self) -> float:
-        return float(operator.index(self))
+        return float(self._asked())
 
     def __hash__(self) -> int:
-        return hash(operator.index(self))
+        return hash(self._asked())
 
     def __repr__(self) -> str:
-        return repr(operator.index(self))
+        return repr(self._asked())
 
     def __format__(self, spec: str) -> str:
-        return format(operator.index(self), spec)
+        return format(self._asked(), spec)
+
+    def __round__(self, *digits: int) -> int:
+        return round(self._asked(), *digits)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self.number), (operator.index(self),)
+        return type(self.number), (self._asked(),)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """Apply a NumPy function to the outcome."""
-        plain = [operator.index(x) if isinstance(x, Truth) else x for x in inputs]
-        return getattr(ufunc, method)(*plain, **options)
+        return getattr(ufunc, method)(*map(_outcome_of, inputs), **options)
 
 
 def as_operand(x: Any, where: str) -> Any:
@@ -117,6 +123,10 @@ def as_operand(x: Any, where: str) -> Any:
 def plain(x: Any) -> Any:
     """Return the number of a truth, without asking for it, and anything else as it is."""
     return x.number if isinstance(x, Truth) else x
+
+
+def _outcome_of(x: Any) -> Any:
+    return x._asked() if isinstance(x, Truth) else x
 
 
 def _is_truth(x: object) -> bool:
@@ -140,7 +150,7 @@ def _method(name: str, f: Any, operation: Any = None, joins: Any = None, asks: b
                 node = operation(self.node, as_operand(other, name))
                 return Truth(f(self.number, plain(other)), None, node, self._unused)
             if asks:
-                return f(operator.index(self), operator.index(other))
+                return f(self._asked(), _outcome_of(other))
             return f(self.node, as_operand(other, name))
         return f(self.node, other) if hasattr(type(other), "_record") or is_real_scalar(other) else NotImplemented
 
@@ -173,8 +183,7 @@ for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Truth, f"__{_name}__", _method(f"__{_name}__", getattr(operator, _name), asks=False))
 for _name in ("neg", "pos", "abs", "invert"):
     _f = getattr(operator, _name)
-    setattr(Truth, f"__{_name}__", lambda self, f=_f: f(operator.index(self)))
+    setattr(Truth, f"__{_name}__", lambda self, f=_f: f(self._asked()))
 for _name, _f in (("divmod", divmod), ("rdivmod", _exchanged(divmod))):
     setattr(Truth, f"__{_name}__", _method(f"__{_name}__", _f))
-setattr(Truth, "__round__", lambda self, *digits: round(operator.index(self), *digits))  # noqa: B010
 numbers.Integral.register(Truth)
