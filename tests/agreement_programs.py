@@ -15,7 +15,20 @@ from agreement_truth import Program, Refusal, in_recordings
 
 import microgrud
 from microgrud import (
-    CompileError, abs, clip, elu, exp, leaky_relu, log, maximum, minimum, relu, sin, sqrt, tanh, where,
+    CompileError,
+    abs,
+    clip,
+    elu,
+    exp,
+    leaky_relu,
+    log,
+    maximum,
+    minimum,
+    relu,
+    sin,
+    sqrt,
+    tanh,
+    where,
 )  # fmt: skip
 
 PROGRAMS: list[Program] = []

@@ -341,7 +341,9 @@ def test_branches_on_parameters() -> None:
 def test_further_branches_are_evaluated_eagerly_with_one_warning() -> None:
     f = compile(lambda x: next(x * k for k in range(10) if x < k), max_paths=3)
     assert [f(x) for x in (0.5, 1.5, 2.5)] == [0.5, 3.0, 7.5]
-    with pytest.warns(RuntimeWarning, match="takes more than 3 paths through its branches; this call is evaluated eage"):
+    with pytest.warns(
+        RuntimeWarning, match="takes more than 3 paths through its branches; this call is evaluated eage"
+    ):
         assert f(3.5) == 14.0
     assert f.value_and_grad(4.5) == (22.5, 5.0)
     assert f(1.25) == 2.5

@@ -58,7 +58,7 @@ POINTS: dict[str, list[tuple[Any, ...]]] = {
     "maximum": [(0.7, -1.3), (-1.3, 0.7)],
     "clip": [(0.7, -1.3, 1.1), (-2.0, -1.3, 1.1), (2.0, -1.3, 1.1)],
     "where": [([1.0], 0.7, -1.3), ([0.0], 0.7, -1.3)],
-    **dict.fromkeys(("less", "at_most", "equal", "unequal", "same"), [(0.7, -1.3), (-1.3, 0.7)]),
+    **{name: [(0.7, -1.3), (-1.3, 0.7)] for name in ("less", "at_most", "equal", "unequal", "same")},
     "gate": [([1.0], 0.7), ([0.0], 0.7)],
     "round_digits": [(0.7321, [2.0])],
     "sum": [(0.7, -1.3, 2.1)],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..common.arrays import MissingNumPy, is_array
-from ..common.numbers import Number, as_float, is_real_scalar
+from ..common.numbers import Number, is_real_scalar
 from ..engine import Value
 from ..engine.truth import as_operand
 

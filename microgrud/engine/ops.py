@@ -315,9 +315,7 @@ GATE: Operation = _operation(
     generic=True,
     total=True,
 )
-ABS = _operation(
-    "abs", abs, lambda z, x: SIGN(x) if _is_recorded(x) else float(_sign(x)), generic=True, total=True
-)
+ABS = _operation("abs", abs, lambda z, x: SIGN(x) if _is_recorded(x) else float(_sign(x)), generic=True, total=True)
 SIGN: Operation = _operation("sign", lambda x: float(_sign(x)), _nothing, total=True)
 FLOOR = _operation("floor", lambda x: float(math.floor(x)), _nothing)
 CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _nothing)

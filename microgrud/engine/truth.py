@@ -29,21 +29,19 @@ class Truth:
         number: the outcome, or the integer.
         comparison: what was compared, as x, symbol, y; None if there is a node instead.
         node: the Value of the number.
-        unused: a list of one number, the count of truths that have not been used. `is`, `isinstance` and `match` use a
-            truth unseen, and what they find is wrong.
+        unused: a list of one number, the count of outcomes that have not been used: `is True`, `type` and `match` look
+            at one unnoticed, and what they find is wrong.
     """
 
     __slots__ = ("_comparison", "_is_used", "_node", "_unused", "number")
 
-    def __init__(
-        self, number: int, comparison: tuple[Any, str, Any] | None, node: Any, unused: list[int]
-    ) -> None:
+    def __init__(self, number: int, comparison: tuple[Any, str, Any] | None, node: Any, unused: list[int]) -> None:
         self.number = number
         self._comparison = comparison
         self._node = node
         self._unused = unused
-        self._is_used = False
-        unused[0] += 1
+        self._is_used = type(number) is not bool
+        unused[0] += not self._is_used
 
     def _use(self) -> None:
         if not self._is_used:
@@ -76,10 +74,16 @@ class Truth:
 
     # --- the outcome itself ---
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # type: ignore[override]
+        """The type of the outcome, for `isinstance`."""
+        return type(self.number)
+
     def __bool__(self) -> bool:
         self._use()
         outcome = bool(self.number)
-        tracing.report_outcome(*(self._comparison or (self.node, "!=", 0.0)), outcome)
+        x, symbol, y = self._comparison or (self.node, "!=", 0.0)
+        tracing.report_outcome(x, symbol, y, outcome)
         return outcome
 
     def _asked(self) -> int:

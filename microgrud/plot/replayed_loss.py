@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engine import Value, topological_order
-from ..tape import CompileError, compile
+from ..tape import Compiled, CompileError, compile
 from ..tape.native import native_tape
 from ..train.dependencies import Dependencies
 from ..train.objective import MeanLoss
@@ -47,7 +47,7 @@ class ReplayedLoss:
 
     def __init__(self, loss: Callable[[], Any]) -> None:
         self.loss = loss
-        self.compiled: Callable[[], Any] | None = compile(self._recorded, max_paths=_MOST_PATHS)
+        self.compiled: Compiled | None = compile(self._recorded, max_paths=_MOST_PATHS)
         self.dependencies: Dependencies | None = None
 
     def __call__(self) -> Any:

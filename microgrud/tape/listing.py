@@ -20,6 +20,7 @@ from .signature import argument_names
 _MOST_RECORDINGS = 8
 #: The text between two operands; operators that bind as tightly as a product have no space around them.
 _INFIX = {"+": " + ", "-": " - ", "*": "*", "/": " / ", "//": " // ", "%": " % ", "**": "**"}
+_INFIX |= {symbol: f" {symbol} " for symbol in ("<", "<=", "==", "!=")}
 #: Longer lists are shortened to their first and last items.
 _MOST = 8
 

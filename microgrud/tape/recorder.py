@@ -193,7 +193,7 @@ def record(
     except Exception:
         if not unused[0]:
             raise
-    # A truth that was not used may be one that `is True`, `isinstance` or `match` has seen: they need true bools.
+    # A truth that was not used may be one that `is True`, `type` or `match` has looked at: they need true bools.
     return _record(f, arguments, numbers, integers, instead, None) if unused[0] else trace
 
 
