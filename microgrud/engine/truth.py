@@ -75,7 +75,7 @@ class Truth:
     # --- the outcome itself ---
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:  # type: ignore[override]
+    def __class__(self) -> Any:
         """The type of the outcome, for `isinstance`."""
         return type(self.number)
 

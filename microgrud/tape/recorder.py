@@ -16,8 +16,8 @@ from ..engine import Value, ops, tracing
 from ..engine.grad_mode import enable_grad
 from ..engine.integers import IntegerArgument
 from ..engine.operation import Operation
-from ..engine.vectors import Vector, new_leaves
 from ..engine.truth import Truth, as_operand
+from ..engine.vectors import Vector, new_leaves
 from .signature import Arguments
 
 #: Computes the number to go on with where an operation on floats raises.
