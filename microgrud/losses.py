@@ -79,12 +79,15 @@ def huber(prediction: Any, target: Any, delta: float = 1.0) -> Number:
     delta = as_float(delta, "huber: delta")
     if not 0.0 < delta < math.inf:
         raise ValueError(f"huber: expected delta > 0, got {delta}")
-    terms = []
-    for p, t in _pairs(prediction, target, "huber"):
-        residual = p - t
-        inside = -delta <= residual <= delta
-        terms.append(0.5 * functions.square(residual) if inside else delta * (functions.abs(residual) - 0.5 * delta))
-    return _mean(terms)
+    return _mean([_huber(p - t, delta) for p, t in _pairs(prediction, target, "huber")])
+
+
+def _huber(residual: Number, delta: float) -> Number:
+    return ops.choose(
+        (residual >= -delta) & (residual <= delta),
+        lambda: 0.5 * functions.square(residual),
+        lambda: delta * (functions.abs(residual) - 0.5 * delta),
+    )
 
 
 # --- two classes ---

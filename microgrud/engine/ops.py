@@ -5,7 +5,7 @@ derivative rule `z` is the result and `x`, `y` are the operands. Rules are writt
 `+ - * /` and comparisons, so that they work on floats and on Values. Two laws keep them right:
 
 * a rule branches, never with `abs` or `max`: a kink in a rule would be a wrong second derivative. It does so with
-  `_choose` and `_given`, which are operations in a recording, so that any order of derivative is one recording; an `if`
+  `choose` and `_given`, which are operations in a recording, so that any order of derivative is one recording; an `if`
   is a guard there, for cases that hardly occur;
 * a division that may meet a zero is `DIVIDE_IEEE`, which gives the limit (infinity) or NaN where Python raises.
 
@@ -87,7 +87,7 @@ def _is_recorded(*operands: Number) -> bool:
     return tracing.current() is not None and any(hasattr(x, "_record") for x in operands)
 
 
-def _choose(condition: Any, x: Any, y: Any) -> Number:
+def choose(condition: Any, x: Any, y: Any) -> Number:
     """Return x where a condition holds, else y: numbers, or functions that compute them when they are needed."""
     if hasattr(condition, "condition"):  # a Truth: both are recorded, and must have no errors where they are not chosen
         return WHERE(condition.condition, x() if callable(x) else x, y() if callable(y) else y)
@@ -269,18 +269,18 @@ def _sign(x: Number) -> Number:
 
 def _least_slope(slope: Number) -> Number:
     """The number of least magnitude between `slope` and 1: the subgradient at a kink with these slopes on its sides."""
-    return _choose(slope <= 0.0, 0.0, _choose(slope < 1.0, slope, 1.0))
+    return choose(slope <= 0.0, 0.0, choose(slope < 1.0, slope, 1.0))
 
 
 def _slope_at_kink(x: Number, left: Number, slope: Number) -> Number:
     """`left` below 0 and 1 above, where they are `slope` and 1 at 0."""
-    return _choose(x == 0.0, _least_slope(slope), _choose(x < 0.0, left, 1.0))
+    return choose(x == 0.0, _least_slope(slope), choose(x < 0.0, left, 1.0))
 
 
 def _elu_slope(z: Number, x: Number, alpha: Number) -> Number:
-    below = _choose(x < 0.0, x, 0.0)
+    below = choose(x < 0.0, x, 0.0)
     root = EXP(0.5 * below)  # where exp(x) is subnormal, two factors of exp(x/2) keep the digits
-    return _slope_at_kink(x, _choose(below < -700.0, alpha * root * root, alpha * EXP(below)), alpha)
+    return _slope_at_kink(x, choose(below < -700.0, alpha * root * root, alpha * EXP(below)), alpha)
 
 
 def _has_won(x: Number, z: Number) -> Any:
@@ -292,7 +292,7 @@ def _has_won(x: Number, z: Number) -> Any:
 
 def _share(z: Number, x: Number, other: Number) -> Number:
     """The share of the adjoint for an operand that competes with another: all or nothing, half on a tie; NaN wins."""
-    return _given(_has_won(x, z), _choose(_has_won(other, z), 0.5, 1.0))
+    return _given(_has_won(x, z), choose(_has_won(other, z), 0.5, 1.0))
 
 
 def _clip(x: Number, low: Number, high: Number) -> Number:
@@ -354,7 +354,7 @@ ELU = _operation(
     "elu",
     lambda x, alpha: alpha * math.expm1(x) if x < 0.0 else x,
     _elu_slope,
-    lambda z, x, alpha: _given(x < 0.0, EXPM1(_choose(x < 0.0, x, 0.0))),
+    lambda z, x, alpha: _given(x < 0.0, EXPM1(choose(x < 0.0, x, 0.0))),
     definition=lambda mp, x, alpha: alpha * mp.expm1(x) if x < 0 else x,
     total=True,
 )
@@ -419,7 +419,7 @@ LOG10 = _operation(
 
 def _one_minus_square(x: Number) -> Number:
     """1 - x**2: in factors near 1, where the difference cancels; expanded near 0, where its derivative would cancel."""
-    return _choose((x >= -0.5) & (x <= 0.5), lambda: 1.0 - x * x, lambda: (1.0 - x) * (1.0 + x))
+    return choose((x >= -0.5) & (x <= 0.5), lambda: 1.0 - x * x, lambda: (1.0 - x) * (1.0 + x))
 
 
 SIN: Operation = _operation("sin", math.sin, lambda z, x: COS(x))
@@ -438,8 +438,8 @@ ATAN2 = _operation(
 HYPOT: Operation = _operation(
     "hypot",
     math.hypot,
-    lambda z, x, y: _choose(z == 0.0, 0.0, lambda: RADIAL(1.0, 1.0, 0.0, x, y)),
-    lambda z, x, y: _choose(z == 0.0, 0.0, lambda: RADIAL(1.0, 0.0, 1.0, x, y)),
+    lambda z, x, y: choose(z == 0.0, 0.0, lambda: RADIAL(1.0, 1.0, 0.0, x, y)),
+    lambda z, x, y: choose(z == 0.0, 0.0, lambda: RADIAL(1.0, 0.0, 1.0, x, y)),
     total=True,
 )
 SINH: Operation = _operation("sinh", math.sinh, lambda z, x: COSH(x))
@@ -482,11 +482,11 @@ def _silu_slope(z: Number, x: Number) -> Number:
         return EXP(0.5 * x) * _silu_factor(x) * EXP(0.5 * x)  # exp(x) is subnormal: likewise
 
     def of_negative() -> Number:
-        below = _choose(x >= -0.5, -0.5, x)
+        below = choose(x >= -0.5, -0.5, x)
         e = EXP(below)
         return e * _silu_factor(below) / ((1.0 + e) * (1.0 + e))
 
-    return _choose(x >= -0.5, lambda: SIGMOID(x) * (1.0 + x * SIGMOID(-x)), of_negative)
+    return choose(x >= -0.5, lambda: SIGMOID(x) * (1.0 + x * SIGMOID(-x)), of_negative)
 
 
 def _silu_factor(x: Number) -> Number:
@@ -503,7 +503,7 @@ def _gelu_curvature(z: Number, x: Number) -> Number:
     if (x < -37.0) | (x > 37.0):  # the density is subnormal: its square root as two factors keeps the digits
         root = GAUSSIAN(x, 0.25)
         return left * (kernels.ONE_OVER_SQRT_TWO_PI * root) * (right * root)
-    factor = _choose((x >= -0.5) & (x <= 0.5), lambda: 2.0 - x * x, lambda: left * right)
+    factor = choose((x >= -0.5) & (x <= 0.5), lambda: 2.0 - x * x, lambda: left * right)
     return factor * (kernels.ONE_OVER_SQRT_TWO_PI * GAUSSIAN(x, 0.5))
 
 
@@ -613,13 +613,13 @@ def _norm_partials(z: Number, *xs: Number) -> list[Number]:
     at_origin = z == 0.0
     if len(xs) <= _MOST_RADIAL:
         exponents = [[float(i == j) for j in range(len(xs))] for i in range(len(xs))]
-        return [_choose(at_origin, 0.0, lambda own=own: RADIAL(1.0, *own, *xs)) for own in exponents]
+        return [choose(at_origin, 0.0, lambda own=own: RADIAL(1.0, *own, *xs)) for own in exponents]
     if ((z < _TINY) & (z != 0.0)) | (z > _HUGE):  # too small for a quotient with all digits, or overflowed
         scale = _SCALE if z < _TINY else 1.0 / _SCALE
         xs = tuple(x * scale for x in xs)
         z = NORM(*xs)
-    divisor = _choose(at_origin, 1.0, z)
-    return [_choose(at_origin, 0.0, lambda x=x: x / divisor) for x in xs]
+    divisor = choose(at_origin, 1.0, z)
+    return [choose(at_origin, 0.0, lambda x=x: x / divisor) for x in xs]
 
 
 def _dot_partials(z: Number, bias: Number, *operands: Number) -> list[Number]:
