@@ -188,6 +188,21 @@ def _choice(draft: _Draft, name: str) -> Snippet:
     return [f"{name} = {chosen}({given}, key=lambda u: mg.abs(u - 0.3)) + 0.5 * {chosen}({given})"], conditions
 
 
+def _comparisons(draft: _Draft, name: str) -> Snippet:
+    a, b, c = draft.pick(), draft.pick(), draft.pick()
+    written = draft.rng.choice(
+        (
+            f"({a} < {b}) * {c} + ({b} >= {c}) * 0.5 - ({a} != {c}) * {a}",
+            f"mg.where(({a} < {b}) & ({c} > 0.1) | ({a} > {c}), {a}, {b} * {c})",
+            f"sum(u > 0.1 for u in [{a}, {b}, {c}]) * {a} * 0.3",
+            f"[{a}, {b}, {c}][1 * ({a} < {b}) + 1 * ({b} < {c})] * (1.5 - ({a} < 0.1))",
+            f"mg.max([{a}, {b}, {c}]) * 0.5 - mg.min([{a}, {b}]) * mg.abs({c} - 0.1)",
+            f"mg.clip({a}, 0.1, 0.9) + mg.maximum({b}, {c}) * mg.relu({a} - 0.1) - mg.leaky_relu({c} - 0.1, 0.2)",
+        )
+    )
+    return [f"{name} = {written}"], apart(*dict.fromkeys((a, b, c)), "0.1") + apart(a, "0.9")
+
+
 def _caught(draft: _Draft, name: str) -> Snippet:
     a, b = draft.pick(), draft.pick()
     f = draft.rng.choice(("log", "sqrt"))
@@ -298,8 +313,8 @@ def _dataclass(draft: _Draft, name: str) -> Snippet:
 
 
 KINDS: list[Callable[[_Draft, str], Snippet]] = [
-    _plain, _plain, _plain, _branch, _conditional, _while, _for, _sorted, _choice, _caught, _caught_without_use,
-    _containers, _helper, _recursion, _generator, _functional, _equality, _arrays, _dataclass,
+    _plain, _plain, _plain, _branch, _conditional, _while, _for, _sorted, _choice, _comparisons, _caught,
+    _caught_without_use, _containers, _helper, _recursion, _generator, _functional, _equality, _arrays, _dataclass,
 ]  # fmt: skip
 
 

@@ -123,6 +123,30 @@ def test_kinks_and_choices_are_one_recording_of_any_order(expression: str) -> No
         assert compiled.stats["paths"] == 1
 
 
+BEHIND_GATES = [
+    "sqrt(relu(x))", "sqrt(maximum(x, 0.0))", "sqrt(max([0.0, x, -1.0]))", "cbrt(clip(x, 0.0, 2.0))",
+    "sqrt(where(x > 0.0, x, 0.0))", "relu(x) ** 0.5 * x", "sqrt(-minimum(-x, 0.0))", "cbrt(leaky_relu(x, 0.0)) * x",
+    "sqrt(relu(x)) * relu(-x) + x", "sqrt(where((x > 0.0) & (x < 2.0), x, 0.0))", "sqrt(abs(x) + x)", "norm([relu(x), 0.0])",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("expression", BEHIND_GATES)
+def test_no_infinite_adjoint_reaches_an_operand_that_a_recording_did_not_choose(expression: str, order: int) -> None:
+    def f(xs: Any) -> Any:
+        return eval(expression, FUNCTIONS, {"x": xs[0]})
+
+    compiled = microgrud.compile(lambda xs: derivatives(f, xs, order))
+    for x in (1.0, -1.0, 0.0, 0.5, -3.0):
+        found, expected = compiled([x]), derivatives(f, [x], order)
+        assert all(map(same_or_nan, found, expected)), (x, found, expected)
+    batched = microgrud.compile(lambda x: derivatives(f, [x], order), batched="x")
+    expected = [derivatives(f, [x], order) for x in (-1.0, 0.0, 1.0, 3.0)]
+    assert np.array(batched.map([-1.0, 0.0, 1.0, 3.0])).ravel().tolist() == pytest.approx(
+        np.ravel(expected).tolist(), rel=1e-12, nan_ok=True
+    )
+
+
 def test_errors_name_the_operation_and_its_operands() -> None:
     for expression in (lambda x: x.log(), lambda x: 1 / (x + 1.0), lambda x: (-800.0 * x).exp()):
         with pytest.raises((ValueError, ZeroDivisionError, OverflowError), match=r"^(log|divide|exp)\(.*\d.*\): "):

@@ -71,6 +71,8 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "chained": lambda x: x if 0 < x < 1 else -x,
     "index": lambda x: [x, -x][x > 0],
     "count as index": lambda x: [x, -x, 2.0 * x, x * x][(x > 0) + (x > 1) * 2],
+    "negative count": lambda x: [x, -x, 2.0 * x, x * x][(x < 2) - 3 * (x > 0) - (x < -1)] * x,
+    "large count": lambda x: x * hash((x > 0) * 1000 + (x > 1) * 37 - 7),
     "range": lambda x: sum(x for _ in range(x > 0)) + x,
     "key": lambda x: {False: x, True: -x}[x > 0],
     "set": lambda x: x * len({x > 0, True}),
@@ -96,10 +98,11 @@ ASKED: dict[str, Callable[[Any], Any]] = {
 def test_an_outcome_that_python_asks_for_is_that_of_eager_evaluation(name: str) -> None:
     f = ASKED[name]
     compiled = compile(f, batched="x")
-    expected = [Value(0.0) + f(Value(x)) for x in X]
-    assert compiled.map(X).tolist() == [x.data for x in expected]
-    assert [compile(f)(x) for x in X] == [x.data for x in expected]
+    expected = [(Value(0.0) + f(Value(x))).data for x in X]
+    assert compiled.map(X).tolist() == expected
+    assert [compile(f)(x) for x in X] == expected
     assert 1 <= compiled.stats["paths"] <= 4
+    assert pickle.loads(pickle.dumps(compiled)).map(X).tolist() == expected  # every path is found again
 
 
 def test_a_match_statement_sees_the_outcomes() -> None:

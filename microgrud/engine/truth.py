@@ -88,10 +88,24 @@ class Truth:
 
     def _asked(self) -> int:
         """Return the outcome, a bool, or the integer, on which the program depends from here on."""
-        if type(self.number) is bool:
-            return bool(self)
-        tracing.report_outcome(self.node, "==", float(self.number), True)
-        return self.number
+        return bool(self) if type(self.number) is bool else self._searched()
+
+    def _searched(self) -> int:
+        """Find the integer by bisection: recordings are a tree of decisions, each of which has two outcomes."""
+
+        def is_below(bound: int) -> bool:
+            tracing.report_outcome(self.node, "<", float(bound), self.number < bound)
+            return self.number < bound
+
+        low, high = (-1, 0) if is_below(0) else (0, 1)
+        while high == 0 and is_below(low):
+            low *= 2
+        while low == 0 and not is_below(high):
+            high *= 2
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if is_below(middle) else (middle, high)
+        return low
 
     def __index__(self) -> int:
         return int(self._asked())
