@@ -223,3 +223,25 @@ def test_a_recording_of_kinks_holds_at_every_point(point: list[float], data: st.
     compiled([0.3, -0.7, 1.2])
     assert compiled(point) == pytest.approx(second(point), rel=1e-12, abs=1e-12)
     assert compiled.stats["paths"] == 1
+
+
+def test_comparisons_that_some_paths_do_not_use_leave_one_tree_of_paths() -> None:
+    calls: list[int] = []
+
+    def f(x: Any, y: Any) -> Any:
+        calls.append(1)
+        first, second = x > 0, y > 0
+        if second and x * y < 1.0:
+            return x * y if first else x - y
+        return y * y
+
+    compiled = compile(f)
+    points = [(x, y) for x in (-1.0, 0.5, 2.0) for y in (-1.0, 0.5, 2.0)]
+    expected = [f(*point) for point in points]
+    for _ in range(2):
+        assert [compiled(*point) for point in points] == expected
+    calls.clear()
+    assert [compiled(*point) for point in points] == expected
+    assert not calls  # no path is recorded again
+    again = pickle.loads(pickle.dumps(compiled))
+    assert [again(*point) for point in points] == expected

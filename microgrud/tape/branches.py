@@ -34,6 +34,7 @@ class Recording:
     """A function along one path through its branches: its program, and the structure of its result.
 
     Attributes:
+        is_plain: whether every comparison is a guard.
         used: the time of the last use.
         executors: the executors of the program, by which of the numbers and integers vary in a batch.
         patterns: the patterns of its Jacobians, and the numbers of each argument, by the positions of the arguments.
@@ -41,6 +42,7 @@ class Recording:
 
     program: Program
     structure: Structure
+    is_plain: bool
     used: float = 0.0
     executors: dict[Any, Executor] = field(default_factory=dict)
     patterns: dict[tuple[int, ...], tuple[Pattern, list[int]]] = field(default_factory=dict)
@@ -50,10 +52,13 @@ class Recording:
         self.outcomes = bytes(guard.outcome for guard in self.program.guards)
 
     def continues(self, other: Recording, number: int) -> bool:
-        """Return whether this recording shares the guards of another before a number (from 1), and differs there.
+        """Return whether this recording may share the guards of another before a number (from 1), and differ there.
 
-        The number 0 stands for an integer that the other was not recorded for, which says nothing about branches.
+        The number 0 stands for an integer that the other was not recorded for, which says nothing about branches. Those
+        whose guards are all comparisons form a tree of decisions of their own.
         """
+        if self.is_plain != other.is_plain:
+            return True
         own, left = self.outcomes[:number], other.outcomes[:number]
         return not number or (len(own) == number and own[:-1] == left[:-1] and own != left)
 
@@ -121,7 +126,7 @@ class Branches:
                 return known
             if len(self.recordings) >= max(_MOST_RECORDINGS, self.settings.max_paths):
                 self.recordings.remove(min(self.recordings, key=lambda own: own.used))
-            recording = Recording(program, first.structure)
+            recording = Recording(program, first.structure, first.is_plain)
             self.recordings.append(recording)
             return recording
 

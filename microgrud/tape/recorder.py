@@ -94,7 +94,8 @@ class Trace:
         integers: a Value for each integer of the arguments; only those that `take` has looked up by are used.
         outputs: the numbers that the function returned, in a flat list: Values and floats.
         structure: the structure that held the outputs.
-        guards: the comparisons, in order.
+        guards: the comparisons that the function depends on, in order.
+        is_plain: whether every comparison is a guard.
     """
 
     numbers: list[Value]
@@ -102,6 +103,7 @@ class Trace:
     outputs: list[Any]
     structure: Structure
     guards: list[Guard]
+    is_plain: bool
 
 
 class _Recorder(tracing.Tracer):
@@ -182,7 +184,9 @@ def record(
     """Call a function with Values in the place of numbers, and return the trace of the call.
 
     The result is None if the function caught the error of an operation, since no recording knows which numbers raise
-    one. With `instead` no operation raises, and the call goes on with the number that `instead` returns.
+    one. With `instead` no operation raises, and the call goes on with the number that `instead` returns. A comparison
+    is a guard if the function asks for its outcome, or if there is one that it does not use at all: `is True`, `type`
+    or `match` may have looked at that one, and they need true bools. In that case every comparison is a guard.
 
     Raises:
         CompileError: if the function does something that cannot be recorded. Its own errors are raised too.
@@ -193,7 +197,6 @@ def record(
     except Exception:
         if not unused[0]:
             raise
-    # A truth that was not used may be one that `is True`, `type` or `match` has looked at: they need true bools.
     return _record(f, arguments, numbers, integers, instead, None) if unused[0] else trace
 
 
@@ -218,7 +221,7 @@ def _record(
     _check_unchanged(args, kwargs, arguments, inputs, wrapped)
     outputs, structure = flatten(result, "compile: the result of the function")
     recorder.keep_unused()
-    return Trace(inputs, recorder.integers, outputs, structure, recorder.guards)
+    return Trace(inputs, recorder.integers, outputs, structure, recorder.guards, unused is None)
 
 
 def has_kept(trace: Trace) -> bool:

@@ -27,7 +27,7 @@ from .recordings import Recordings
 from .settings import CHECKS, Settings
 from .signature import argument_counts, argument_shapes
 
-_VERSION = 2
+_VERSION = 3
 
 
 def pack_recordings(recordings: Recordings, attributes: dict[str, Any], gradients: dict[Any, Any]) -> dict[str, Any]:
@@ -69,10 +69,10 @@ def _checksum(state: dict[str, Any]) -> str:
     digest.update(repr([argnums for argnums, _ in state["gradients"]]).encode())
     for signature, own in state["families"]:
         digest.update(repr(argument_shapes(signature)).encode())
-        for (*parts, operations, steps, outputs, guards, integers), leaves, template in own:
+        for (*parts, operations, steps, outputs, guards, integers), leaves, template, is_plain in own:
             named = [x if isinstance(x, (str, tuple)) else x.name for x in operations]
             shapes = flatten(template, "the result")[1].shapes
-            digest.update(repr((parts, named, steps, outputs, guards, integers, len(leaves), shapes)).encode())
+            digest.update(repr((parts, named, steps, outputs, guards, integers, len(leaves), shapes, is_plain)).encode())
     return digest.hexdigest()
 
 
@@ -116,12 +116,12 @@ def unpack_recordings(state: Any, gradient_type: type) -> tuple[Recordings, dict
 def _packed(recording: Recording) -> tuple[Any, ...]:
     structure = recording.structure
     template = structure.assemble([0.0 if shape is None else np.zeros(shape) for shape in structure.shapes])
-    return pack_program(recording.program), recording.leaves, template
+    return pack_program(recording.program), recording.leaves, template, recording.is_plain
 
 
 def _unpacked(packed: Any, counts: Sequence[int]) -> Recording:
-    program, leaves, template = packed
-    recording = Recording(unpack_program(program, leaves), flatten(template, "the result")[1])
+    program, leaves, template, is_plain = packed
+    recording = Recording(unpack_program(program, leaves), flatten(template, "the result")[1], bool(is_plain))
     own = [len(recording.program.numbers), len(recording.program.integers), len(recording.program.outputs)]
     if own != [*counts, recording.structure.size]:
         raise ValueError(f"expected numbers, integers and results {[*counts, recording.structure.size]}, got {own}")
@@ -145,6 +145,6 @@ def copy_with_leaves(recordings: Recordings, memo: dict[int, Any]) -> Recordings
         for recording in own.recordings:
             leaves = [copy.deepcopy(leaf, memo) for leaf in recording.leaves]
             program = unpack_program(pack_program(recording.program), leaves)
-            copies.append(Recording(program, recording.structure))
+            copies.append(Recording(program, recording.structure, recording.is_plain))
         made.branches[copy.deepcopy(signature, memo)] = dataclasses.replace(own, recordings=copies, lock=Lock())
     return made
