@@ -72,7 +72,9 @@ def _checksum(state: dict[str, Any]) -> str:
         for (*parts, operations, steps, outputs, guards, integers), leaves, template, is_plain in own:
             named = [x if isinstance(x, (str, tuple)) else x.name for x in operations]
             shapes = flatten(template, "the result")[1].shapes
-            digest.update(repr((parts, named, steps, outputs, guards, integers, len(leaves), shapes, is_plain)).encode())
+            digest.update(
+                repr((parts, named, steps, outputs, guards, integers, len(leaves), shapes, is_plain)).encode()
+            )
     return digest.hexdigest()
 
 
