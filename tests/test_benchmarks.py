@@ -12,7 +12,6 @@ from benchmarks.recorded.figure import draw
 from benchmarks.recorded.suite import RECORDED, SUITES, WORKLOADS
 from benchmarks.recorded.table import exponent, into, markdown, text
 from benchmarks.recorded.worker import agree, repeated
-from microgrud.tape import Compiled
 
 SMALL = [
     ("mlp", "10"), ("transformer", "1 word"), ("transformer", "8 words"), ("barrier", "100 paths"),
@@ -36,10 +35,6 @@ def test_every_workload_runs_here():
 def test_results_are_those_by_hand(name, case, rival):
     if microgrud.backend == "python" and name in ("lorenz", "rosenbrock"):
         pytest.skip("takes the Python engine seconds")
-    needed = {("residuals", "microgrud"): "jacobian", ("layers", "microgrud"): "jacobian"}
-    needed[name, "microgrud vector"] = "value_and_grad_flat"
-    if not hasattr(Compiled, needed.get((name, rival), "map")):
-        pytest.skip(f"there is no Compiled.{needed[name, rival]}")
     workload = WORKLOADS[name]
     data = workload.data(case)
     by_hand, step = (workload.programs[who](data) for who in (workload.base, rival))

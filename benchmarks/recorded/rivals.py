@@ -78,6 +78,7 @@ RIVALS: dict[str, Callable[[], str]] = {
     "microgrud backward": _microgrud,
     "microgrud recording": _microgrud,
     "microgrud vector": _microgrud,
+    "microgrud sparse": _microgrud,
     "microgrud fit": _microgrud,
     "microgrud compile(jacobian)": _microgrud,
     "microgrud compile(hessian)": _microgrud,
