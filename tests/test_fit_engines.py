@@ -136,6 +136,14 @@ def test_a_run_has_the_bits_of_a_loop_with_a_compiled_loss(
     assert history.gradient_norm == norms
 
 
+def test_rows_without_numbers_have_recordings_too() -> None:
+    class Constant(Line):
+        def __call__(self, row: list[float]) -> Value:
+            return self.b * 1.0
+
+    both(Constant, X=[[]] * 10)
+
+
 def test_one_recording_serves_every_class() -> None:
     with thresholds(least_work=0, least_samples=0), recorded_losses() as made:
         assert train(network(3), y=CLASSES, loss=cross_entropy).engine == "tape"

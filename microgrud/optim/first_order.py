@@ -238,7 +238,7 @@ class Adam(Optimizer):
 
     @in_c("adam")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
-        return data - self._adaptive_step(group, state, _decayed(group, data, grad))
+        return data - _adaptive_step(group, state, _decayed(group, data, grad))
 
     def _constants(self, group: dict[str, Any], state: dict[str, Any]) -> Constants:
         (beta1, beta2), t = group["betas"], state["step"]
@@ -249,16 +249,6 @@ class Adam(Optimizer):
     def _decay(self, group: dict[str, Any]) -> tuple[float, float]:
         """Return the weight decay that is added to the gradient, and the factor of the parameters."""
         return group["weight_decay"], 1.0
-
-    def _adaptive_step(self, group: dict[str, Any], state: dict[str, Any], grad: Vector) -> Vector:
-        (beta1, beta2), t = group["betas"], state["step"]
-        mean = state["exp_avg"] = beta1 * state.get("exp_avg", 0.0) + (1.0 - beta1) * grad
-        square = state["exp_avg_sq"] = beta2 * state.get("exp_avg_sq", 0.0) + (1.0 - beta2) * grad * grad
-        if group["amsgrad"]:
-            square = state["max_exp_avg_sq"] = at_least(square, state.get("max_exp_avg_sq", 0.0))
-        root = square_root(square) / (1.0 - beta2**t) ** 0.5
-        step: Vector = group["lr"] / (1.0 - beta1**t) * mean / (root + group["eps"])
-        return step
 
 
 class AdamW(Adam):
@@ -295,7 +285,7 @@ class AdamW(Adam):
     @in_c("adam")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         kept: Vector = data * (1.0 - group["lr"] * group["weight_decay"])
-        return kept - self._adaptive_step(group, state, grad)
+        return kept - _adaptive_step(group, state, grad)
 
     def _decay(self, group: dict[str, Any]) -> tuple[float, float]:
         return 0.0, 1.0 - group["lr"] * group["weight_decay"]
@@ -304,3 +294,15 @@ class AdamW(Adam):
 def _decayed(group: dict[str, Any], data: Vector, grad: Vector) -> Vector:
     """Add the gradient of the L2 penalty (weight_decay / 2) ||p||^2."""
     return grad + group["weight_decay"] * data if group["weight_decay"] != 0.0 else grad
+
+
+def _adaptive_step(group: dict[str, Any], state: dict[str, Any], grad: Vector) -> Vector:
+    """Return the step of Adam, without weight decay."""
+    (beta1, beta2), t = group["betas"], state["step"]
+    mean = state["exp_avg"] = beta1 * state.get("exp_avg", 0.0) + (1.0 - beta1) * grad
+    square = state["exp_avg_sq"] = beta2 * state.get("exp_avg_sq", 0.0) + (1.0 - beta2) * grad * grad
+    if group["amsgrad"]:
+        square = state["max_exp_avg_sq"] = at_least(square, state.get("max_exp_avg_sq", 0.0))
+    root = square_root(square) / (1.0 - beta2**t) ** 0.5
+    step: Vector = group["lr"] / (1.0 - beta1**t) * mean / (root + group["eps"])
+    return step

@@ -6,6 +6,7 @@ model and the loss of its caller so, and goes back to them if a recording turns 
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from .evaluation import Evaluation, evaluate, too_many_paths
 from .recorder import CompileError
 from .replays import replay_of
 from .settings import Settings
-from .signature import ArgumentPart, read_arguments
+from .signature import ArgumentPart, Arguments, read_arguments
 
 #: Maximum number of recordings to keep for later batches.
 _MOST_RECORDINGS = 128
@@ -38,9 +39,12 @@ class VerifiedRecordings:
 
     def __init__(self, f: Callable[..., Any], samples: dict[str, list[Any]], most_paths: int) -> None:
         self.most_paths = most_paths
-        self.arguments = read_arguments(list(samples), list(samples.values()), {}, list(samples))
+        arguments = read_arguments(list(samples), list(samples.values()), {}, list(samples))
         self.branches = Branches(f, Settings(threads=os.cpu_count() or 1, max_paths=_NO_LIMIT))
-        self._batches = [self._samples_first(part) for part in self.arguments.parts]
+        self._batches = [_samples_first(arguments, part) for part in arguments.parts]
+        # The columns of all samples would take the memory of the batches again: the first sample is enough.
+        numbers, integers = ([x[:1].copy() for x in own] for own in (arguments.numbers, arguments.integers))
+        self.arguments = replace(arguments, numbers=numbers, integers=integers)
 
     def first_sample(self) -> list[Any]:
         """Return the arguments of the first sample as a recording is given them: in lists, with floats and integers."""
@@ -81,7 +85,8 @@ class VerifiedRecordings:
             return replayed
         columns: dict[bool, list[Any]] = {False: [], True: []}  # of integers?
         for batch in batches:
-            columns[batch.dtype == np.int64] += list(np.ascontiguousarray(batch.reshape(len(batch), -1).T))
+            table = batch.reshape(len(batch), math.prod(batch.shape[1:]))
+            columns[batch.dtype == np.int64] += list(np.ascontiguousarray(table.T))
         arguments = replace(self.arguments, samples=len(indices), numbers=columns[False], integers=columns[True])
         seeds = None
         if gradient:
@@ -96,12 +101,6 @@ class VerifiedRecordings:
             last_used = sorted(self.branches.recordings, key=lambda recording: recording.used)
             self.branches.recordings = last_used[-_MOST_RECORDINGS:]
         return result
-
-    def _samples_first(self, part: ArgumentPart) -> np.ndarray:
-        """Return an argument, all of whose numbers come from samples, as an array whose first axis is theirs."""
-        own = self.arguments.integers if part.kind == "batch of integers" else self.arguments.numbers
-        columns = np.array(own[part.first : part.first + part.size]).reshape(part.size, -1)
-        return np.ascontiguousarray(columns.T).reshape(-1, *part.shape)
 
     def _replayed(self, batches: Sequence[np.ndarray]) -> Evaluation | None:
         """Evaluate samples, with the gradient, by a replay of the only recording; None if that does not serve them.
@@ -121,3 +120,11 @@ class VerifiedRecordings:
             return None
         recording.used = time.monotonic()
         return Evaluation(recording.structure, outputs, leaves=[(recording.leaves, slopes)])
+
+
+def _samples_first(arguments: Arguments, part: ArgumentPart) -> np.ndarray:
+    """Return an argument, all of whose numbers come from samples, as an array whose first axis is theirs."""
+    own = arguments.integers if part.kind == "batch of integers" else arguments.numbers
+    samples = arguments.samples or 0
+    columns = np.array(own[part.first : part.first + part.size]).reshape(part.size, samples)
+    return np.ascontiguousarray(columns.T).reshape(samples, *part.shape)
