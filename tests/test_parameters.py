@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import gc
+import random
+import re
 import weakref
 from abc import ABC
-from collections import UserDict, deque, namedtuple
+from collections import ChainMap, OrderedDict, UserDict, UserList, deque, namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import SimpleNamespace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from tokenize import TokenInfo
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,6 +57,23 @@ class WithClassAttributes(Holder):
     @property
     def computed(self) -> Any:
         raise AssertionError("evaluated")
+
+
+class WithSettings(Holder):
+    """A class whose attributes hold no Values, but look as if they might."""
+
+    sizes: ClassVar[Any] = (784, [128, (10, None)], "relu", np.zeros(3))
+    scale: ClassVar[Any] = np.arange(3)
+    rng: ClassVar[Any] = random.Random(0)
+
+
+class WithHiddenValues(Holder):
+    nested: ClassVar[Any] = (1.0, [Value(-6.0, label="nested")])
+    objects: ClassVar[Any] = np.array([Value(-7.0, label="in an array"), None], dtype=object)
+
+
+class Table(np.ndarray[Any, Any]):
+    """A subclass of arrays."""
 
 
 class WithSlots(Holder):
@@ -140,6 +164,10 @@ Pair = namedtuple("Pair", "one two")
 
 MAKERS: dict[str, Callable[[list[Any]], Any]] = {
     **{kind.__name__: kind for kind in (Holder, WithClassAttributes, WithSlots, Abstract, Choosing, Naming, Emptying)},
+    **{kind.__name__: kind for kind in (WithSettings, WithHiddenValues, UserList)},
+    "ordered": lambda items: OrderedDict(enumerate(items)),
+    "token": lambda items: TokenInfo(0, items, 0, 0, ""),  # a tuple of a library
+    "partial": lambda items: partial(len, *items),
     **{kind.__name__: kind for kind in (Forwarding, Posing, Disguised, Items, Slotted, Record, Raising)},
     "list": list,
     "tuple": tuple,
@@ -152,6 +180,13 @@ MAKERS: dict[str, Callable[[list[Any]], Any]] = {
     "namespace": lambda items: SimpleNamespace(items=items),
     "pair": lambda items: Pair(items, None),
     "array": lambda items: np.array([*items, None], dtype=object)[:-1],
+    "numbers": lambda items: [np.zeros(2), np.arange(2)[::2], np.array("2026", "M8[Y]"), np.bool_(1), np.zeros((0, 2))],
+    "fields": lambda items: np.array([(1.0, items)], dtype=[("number", float), ("items", object)]),
+    "table": lambda items: np.array([*items, None], dtype=object).view(Table),
+    "masked": lambda items: np.ma.masked_array(np.array([*items, None], dtype=object)),
+    "libraries": lambda items: [random.Random(1), Path("x"), Lock(), re.compile("x"), Decimal(1), iter(items), {1, 2}],
+    "proxy": lambda items: MappingProxyType({"items": items}),
+    "chain": lambda items: ChainMap({"items": items}, {}),
     "functions": lambda items: [lambda: items, len, items.append, Holder, relu, {1.0}, b"", 1j, np.float64(1.0)],
     "neuron": lambda items: Neuron(len(items) + 1, rng=0),
 }
@@ -211,6 +246,14 @@ def test_both_walks_find_the_same_in_the_same_order(recipes: list[Any]) -> None:
     assert outcome(one.parameters) == outcome(lambda: names_and_all(other))
 
 
+@pytest.mark.parametrize("kind", MAKERS)
+def test_both_walks_find_the_same_if_a_module_holds_only_one_kind_of_object(kind: str) -> None:
+    recipe = ("list", [(kind, [("value", 1.0), ("list", [("weight", 2.0), ("result", 3)])]), ("value", 4.0)])
+    for inner in (recipe, ("list", [("Holder", [recipe])])):
+        one, other = Holder(Builder().build(inner)), Holder(Builder().build(inner))
+        assert outcome(one.parameters) == outcome(lambda held=other: names_and_all(held))
+
+
 @settings(max_examples=20)
 @given(st.lists(RECIPES, min_size=1, max_size=4))
 def test_each_search_keeps_the_reference_counts(recipes: list[Any]) -> None:
@@ -239,7 +282,7 @@ def test_values_in_several_places_come_once_where_they_were_found_first() -> Non
 def test_members_that_are_no_list_of_pairs_are_refused(members: Any) -> None:
     engine: Any = native.engine
     with pytest.raises(TypeError, match="expected lists of pairs"):
-        engine.find_parameters(Disguised([]), Module, lambda *_: members, None)
+        engine.find_parameters(Disguised([]), Module, lambda *_: members, None, frozenset())
 
 
 def test_lists_are_read_again_at_every_call() -> None:

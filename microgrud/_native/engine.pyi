@@ -46,7 +46,12 @@ def update(
     /,
 ) -> bool: ...
 def find_parameters(
-    module: object, kind: type, leaves_and: Callable[..., Any], named: Callable[..., Any], /
+    module: object,
+    kind: type,
+    leaves_and: Callable[..., Any],
+    named: Callable[..., Any],
+    libraries: frozenset[str],
+    /,
 ) -> list[Value]: ...
 def clear_gradients(parameters: Iterable[Value], /) -> None: ...
 def held_outside(order: list[Value], holding: list[Value], weight: int, inputs: list[Value], /) -> Value | None: ...

@@ -14,7 +14,7 @@ from ..common.arrays import is_array
 from ..engine import Value
 
 #: Libraries whose objects are not part of a model, or hold no Values.
-_LIBRARIES = frozenset([*sys.stdlib_module_names, "numpy", "pandas", "scipy", "sklearn", "matplotlib", "torch"])
+LIBRARIES = frozenset([*sys.stdlib_module_names, "numpy", "pandas", "scipy", "sklearn", "matplotlib", "torch"])
 #: The classes of most attributes. Skipping them at once takes 2.8 ms instead of 4.8 in a model of 300 modules.
 _ATOMS = frozenset([float, int, bool, str, type(None), types.FunctionType, property])
 _SEQUENCES = (list, tuple, deque, UserList)
@@ -59,7 +59,7 @@ def leaves_and(kind: type[Any], x: object, prefix: str = "") -> list[tuple[str, 
 def of_library(x: Any, *others: str) -> bool:
     """Return whether a class or a function belongs to the standard library, another known library, or `others`."""
     root = str(getattr(x, "__module__", None)).partition(".")[0]
-    return root in _LIBRARIES or root in others
+    return root in LIBRARIES or root in others
 
 
 def _inside(x: object) -> Items | None:

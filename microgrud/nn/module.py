@@ -12,7 +12,7 @@ from ..common.jsonfile import ModelFileError
 from ..common.numbers import as_float
 from ..engine import Value, native
 from ..engine.vectors import Vector, checked_vector, clear_gradients, read_data, write_data
-from .contents import leaves_and
+from .contents import LIBRARIES, leaves_and
 from .modelformat import StoredModel, read_model, write_model
 
 Self = TypeVar("Self", bound="Module")
@@ -52,7 +52,7 @@ class Module(ShownInNotebooks):
         if kind.parameters is Module.parameters and kind.named_parameters is not Module.named_parameters:
             named = self.named_parameters()
         elif native.engine is not None:
-            found: list[Value] = native.engine.find_parameters(self, Module, leaves_and, _named)
+            found: list[Value] = native.engine.find_parameters(self, Module, leaves_and, _named, LIBRARIES)
             return found
         else:
             named = _found_in(self, "", {})

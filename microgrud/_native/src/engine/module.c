@@ -159,7 +159,7 @@ static PyMethodDef module_methods[] = {
              "Return the Euclidean norm, rounded correctly; None if it is uncertain how to round it."),
     FUNCTION(update, METH_FASTCALL, "parameters, formula, constants, vectors",
              "Change parameters by the formula of an optimizer, and the vectors in place; tell whether all are finite."),
-    FUNCTION(find_parameters, METH_FASTCALL, "module, kind, leaves_and, named",
+    FUNCTION(find_parameters, METH_FASTCALL, "module, kind, leaves_and, named, libraries",
              "Return the parameters found in a Module, each once, as microgrud.nn.module does; `kind` is Module."),
     FUNCTION(clear_gradients, METH_O, "parameters", "Set the grad of every parameter to zero."),
     FUNCTION(held_outside, METH_VARARGS, "order, holding, weight, inputs",
