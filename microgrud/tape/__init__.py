@@ -24,16 +24,19 @@ The life of a call, file by file; each step imports only from its own files and 
    unpickling.
 7. recordings.py keeps all this by signature. Once recordings have served a call, replays.py makes a *replay* of them:
    the next such call runs in C from the arguments to the result.
-8. nodes.py puts a call into a graph, so that it can be differentiated again; flat.py evaluates at a vector of
-   parameters; listing.py shows recordings as text; packing.py and saving.py write and read pickles; compiled.py is the
-   public face, and verified.py that of `fit`.
+8. nodes.py puts a call into a graph, so that it can be differentiated again; results.py arranges results;
+   derivatives.py has Jacobians and Hessians from recordings of derivatives, and sparse.py sparse ones, by what
+   sparsity.py finds; flat.py evaluates at a vector of parameters; listing.py shows recordings as text; packing.py and
+   saving.py write and read pickles.
+9. compiling.py is the public face, with the class in compiled.py and differentiable.py; verified.py is that of `fit`.
 """
 
 from __future__ import annotations
 
 from ..common import needs_numpy as needs_numpy
 from ..engine.integers import take
-from .compiled import Compiled, compile
+from .compiled import Compiled
+from .compiling import compile
 from .recorder import CompileError
 
 __all__ = ["CompileError", "Compiled", "compile", "take"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..common.checks import one_of, optional, whole
@@ -26,3 +27,17 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "errors": one_of("raise", "ignore"),
     "max_paths": whole(1),
 }
+
+
+def parameter_names(f: Callable[..., Any], batched: Sequence[str]) -> list[str]:
+    """Return the names of the positional arguments; raise a ValueError unless the batched arguments exist."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()  # type: ignore[assignment]
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    known = [p.name for p in parameters]
+    for name in batched:
+        if name not in known:
+            raise ValueError(f"compile: batched: expected names of arguments ({', '.join(known)}), got {name!r}")
+    return names

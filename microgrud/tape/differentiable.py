@@ -1,0 +1,205 @@
+"""Gradients, Jacobians and Hessians of a compiled function, as methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autodiff import transforms
+from ..autodiff.transforms import positions_of
+from ..autodiff.trees import flatten
+from ..engine import Value, tracing
+from ..engine.copying import _transforms, is_differentiating
+from ..engine.tracing import _tracers
+from ..engine.vectors import Vector
+from ..nn.module import Module
+from . import derivatives
+from .flat import Flat, parameters_of
+from .recorder import CompileError
+from .recordings import Recordings, refuse_integers
+from .sparse import csr_of, entries, refused
+
+
+class Differentiable:
+    """What has recordings, and the recordings of its derivatives.
+
+    Attributes:
+        _recordings: the recordings.
+        _gradients: the compiled functions of derivatives, by their names in `DERIVED` and positions of arguments.
+        _flat: the places of the parameters that were last a vector.
+    """
+
+    _recordings: Recordings
+    __call__: Callable[..., Any]
+    _gradients: dict[Any, Any]
+    _flat: Flat | None
+
+    def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any) -> tuple[Any, Any]:
+        """Return the result and its gradient with respect to an argument, or several, as `microgrud.value_and_grad`.
+
+        Raises:
+            TypeError: if the result is not one number.
+            ValueError: if there is no argument at a position.
+        """
+        recordings = self._recordings
+        positions, single = positions_of(argnums, len(args), "value_and_grad", distinct=False)
+        inside = (_tracers or _transforms) and is_inside()
+        if not kwargs and not inside:
+            found = recordings.replayed("gradients", args, positions, None)
+            if found is not None:
+                value, gradients = found[0]
+                return value, gradients[0] if single else gradients
+        refuse_integers(args, positions)
+        arguments = recordings.read(args, kwargs)
+        if inside or arguments.has_values:
+            return transforms.value_and_grad(self, argnums)(*args, **kwargs)
+        result = recordings.with_gradient(arguments)
+        gradients = recordings.gradients(arguments, result, positions)
+        return result.structure.rebuild(recordings.totals(result)), gradients[0] if single else gradients
+
+    def value_and_grad_flat(
+        self, vector: Any, *args: Any, parameters: Module | Sequence[Value] | None = None
+    ) -> tuple[float, Vector]:
+        """Return the result with the numbers of a vector as parameters, and its gradient with respect to the vector.
+
+        Both have the bits of the way by hand: `model.set_vector(vector)`, `model.zero_grad()`, `f.backward(*args)`, and
+        each parameter's `grad`. But the parameters and all `grad` stay as they are, which optimizers of other libraries
+        expect: `scipy.optimize.minimize(f.value_and_grad_flat, model.get_vector(), args=(x, y), jac=True)`.
+
+        Args:
+            vector: a number for each parameter.
+            args: the arguments of the function: numbers.
+            parameters: the parameters, in the order of the vector, or a Module that has them; by default those of the
+                only Module that the function uses.
+
+        Raises:
+            TypeError: if the result is not one number, or the function uses no Module, or several.
+            ValueError: if the vector does not fit the parameters; and, without `parameters`, if the function depends on
+                other Values too.
+
+        >>> from microgrud import compile
+        >>> from microgrud.nn import Neuron
+        >>> neuron = Neuron(1, nonlin=False, init="zeros")
+        >>> @compile(batched=("x", "y"))
+        ... def loss(x, y):
+        ...     return (neuron([x]) - y) ** 2
+        >>> loss.value_and_grad_flat([2.0, 0.5], [1.0, 2.0], [2.0, 4.0])
+        (0.25, array([1.5, 1. ]))
+        >>> neuron.get_vector()
+        array([0., 0.])
+        """
+        if (_tracers or _transforms) and is_inside():
+            raise CompileError(
+                f".value_and_grad_flat of {self!r} inside a transform or another compiled function: call it outside"
+            )
+        listed, name = parameters_of(self._recordings.function, getattr(self, "instance", None), parameters)
+        if self._flat is None or not self._flat.is_for(listed, name):
+            self._flat = Flat(listed, name)
+        return self._flat.evaluate(self._recordings, vector, args)
+
+    def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+        """Return the product of the Hessian with a direction; arguments and result are those of `microgrud.hvp`.
+
+        Raises:
+            TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
+        """
+        args = primals if isinstance(primals, tuple) else (primals,)
+        if self._is_connected(args) or _has_values(tangents):
+            return transforms.hvp(self, primals, tangents, argnums)
+        return derivatives.hvp(self, args, tangents, argnums)
+
+    def jacobian(self, *args: Any, argnums: int | tuple[int, ...] = 0, sparse: bool = False) -> Any:
+        """Return the derivatives of all numbers of the result, as `microgrud.jacobian`.
+
+        Forward mode serves a function with fewer inputs than outputs, reverse mode any other. For a batch, these are
+        derivatives of the mean (or sum) over the samples, with respect to arguments that all samples share.
+
+        Args:
+            args: the arguments of the function.
+            argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
+            sparse: True for a CSR matrix of SciPy with the entries of `jacobian_entries`.
+
+        Raises:
+            ValueError: if there is no argument at a position, or it is a batch and the result is not sparse.
+            ImportError: if SciPy is needed and not installed.
+
+        >>> from microgrud import compile
+        >>> f = compile(lambda x: [x[0] * x[1], x[0] + x[1], x[0] ** 2])
+        >>> f.jacobian([2.0, 3.0])
+        [[3.0, 2.0], [1.0, 1.0], [4.0, 0.0]]
+        """
+        return csr_of(*self._entries(args, argnums)) if sparse else self._matrix(args, argnums, "jacobian")
+
+    def jacobian_entries(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> tuple[np.ndarray, np.ndarray, Vector]:
+        """Return the derivatives of the results of all samples that are not always 0: rows, columns and numbers.
+
+        A row is a number of a result; the results of the samples follow each other, and there is no mean. A column is a
+        number of the arguments at `argnums`, which follow each other; a batch has columns for each of its samples. An
+        entry is left out if no operation connects its row with its column, in any recording that serves the call.
+        Derivatives that do not meet share a sweep: a tridiagonal Jacobian of any size takes three, in one replay.
+
+        Where samples look up their arguments in tables, `table_columns[columns]` are the columns of the tables:
+
+        >>> from microgrud import compile
+        >>> bend = compile(lambda x, y: [x * y, x + 1.0], batched=("x", "y"))
+        >>> table, x = np.array([2.0, 5.0]), np.array([0, 1, 0])
+        >>> rows, columns, numbers = bend.jacobian_entries(table[x], np.array([1.0, 3.0, 4.0]))
+        >>> list(zip(rows.tolist(), x[columns].tolist(), numbers.tolist()))
+        [(0, 0, 1.0), (1, 0, 1.0), (2, 1, 3.0), (3, 1, 1.0), (4, 0, 4.0), (5, 0, 1.0)]
+
+        Raises:
+            TypeError: for Values among the arguments, inside a transform, and for integers at `argnums`.
+            ValueError: if there is no argument at a position.
+        """
+        rows, columns, numbers, _ = self._entries(args, argnums)
+        return rows, columns, numbers
+
+    def _entries(self, args: tuple[Any, ...], argnums: int | tuple[int, ...]) -> Any:
+        if is_inside():
+            raise refused("a call inside a transform or another compiled function")
+        return entries(self, args, argnums)
+
+    def hessian(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+        """Return all second derivatives with respect to an argument, or several, as `microgrud.hessian`.
+
+        Raises:
+            TypeError: if the result is not one number.
+            ValueError: if there is no argument at a position, or it is a batch.
+        """
+        return self._matrix(args, argnums, "hessian")
+
+    def _matrix(self, args: tuple[Any, ...], argnums: int | tuple[int, ...], kind: str) -> Any:
+        if not ((_tracers or _transforms) and is_inside()):
+            found = derivatives.replayed_matrix(self, args, argnums, kind)
+            if found is not None:
+                return found
+        if self._is_connected(args):
+            return (transforms.jacobian if kind == "jacobian" else transforms.hessian)(self, argnums)(*args)
+        return derivatives.matrix(self, args, argnums, kind)
+
+    # --- helpers ---
+
+    def _is_connected(self, args: Sequence[Any]) -> bool:
+        """Return whether a call is part of a graph: inside a transform or a recording, or with Values among args."""
+        return is_inside() or (not all(map(_is_plain, args)) and self._recordings.read(args, {}).has_values)
+
+    def has_derived(self, name: str, argnums: int | tuple[int, ...]) -> bool:
+        """Return whether there is a compiled function of derivatives, by its name in `DERIVED`."""
+        return (name, argnums) in self._gradients
+
+
+def is_inside() -> bool:
+    """Return whether a call is part of a transform or a recording in progress."""
+    return tracing.current() is not None or is_differentiating()
+
+
+def _is_plain(x: Any) -> bool:
+    """Return whether a number or an array holds no Values, as its type shows."""
+    return isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype != object)
+
+
+def _has_values(tree: Any) -> bool:
+    """Return whether there are Values in a structure of numbers."""
+    return not _is_plain(tree) and any(isinstance(x, Value) for x in flatten(tree, "tangents")[0])
