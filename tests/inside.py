@@ -13,7 +13,7 @@ MODULES = {
     "microgrud.cli.fitting": ("_MOST_PLACES",),
     "microgrud.cli.pictures": ("_REGION_POINTS",),
     "microgrud.cli.walk": ("_FEWEST_POINTS", "_FEWEST_ROWS", "_MOST_PARAMETERS", "_MOST_POINTS", "_MOST_WORK"),
-    "microgrud.tape.derivatives": ("_MOST_OPERANDS",),
+    "microgrud.tape.derivatives": ("_MOST_FOR_BATCH", "_MOST_OPERANDS"),
     "microgrud.tape.executors": ("_FEWEST_TO_REUSE",),
     "microgrud.tape.verified": ("_MOST_RECORDINGS",),
     "microgrud.train.checkpoint": ("_PAUSE", "_SLACK"),

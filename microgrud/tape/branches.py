@@ -37,7 +37,7 @@ class Recording:
         is_plain: whether every comparison is a guard.
         used: the time of the last use.
         executors: the executors of the program, by which of the numbers and integers vary in a batch.
-        patterns: the patterns of its Jacobians, and the numbers of each argument, by the positions of the arguments.
+        patterns: the patterns of its Jacobians, by the positions of the arguments.
     """
 
     program: Program
@@ -45,7 +45,7 @@ class Recording:
     is_plain: bool
     used: float = 0.0
     executors: dict[Any, Executor] = field(default_factory=dict)
-    patterns: dict[tuple[int, ...], tuple[Pattern, list[int]]] = field(default_factory=dict)
+    patterns: dict[tuple[int, ...], Pattern] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.leaves = list(self.program.leaves.values())

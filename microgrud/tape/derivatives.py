@@ -2,7 +2,8 @@
 
 A matrix of derivatives takes a sweep for each row (in reverse mode) or for each column (in forward mode), whichever are
 fewer. If that is little work, one recording holds all sweeps: what they share is computed once, and derivatives that
-are always 0 cost nothing. Otherwise one sweep is recorded, and replayed for a batch of directions.
+are always 0 cost nothing. Otherwise one sweep is recorded, and replayed for a batch of directions: as many as the
+pattern of the matrix needs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..functions import dot
 from .absent import AbsentFunction
 from .recordings import Recordings, refuse_integers
 from .results import matrix_in
-from .sparsity import places_of, sweeps_are_few
+from .sparsity import Pattern, pattern_of, places_of, sweeps_are_few
 
 Function: TypeAlias = Callable[..., Any]
 #: The position of one argument, or those of several.
@@ -31,6 +32,10 @@ Argnums: TypeAlias = "int | tuple[int, ...]"
 _MOST_OPERANDS = 100_000
 #: The greatest number of derivatives, of all samples, that a replay of all sweeps may write: 8 MB.
 _MOST_RESULTS = 1 << 20
+#: Sweeps are replayed one by one if they are at most so many, or the function has more operands than this: for a batch
+#: a program takes 1 KB for each of its numbers. 3 sweeps of 1,800,000 instructions: 12 ms, as a batch 80.
+_MOST_ONE_BY_ONE = 4
+_MOST_FOR_BATCH = 200_000
 
 
 def hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: Argnums) -> Any:
@@ -62,35 +67,28 @@ def matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) ->
     outputs, samples = result.structure, result.outputs.shape[1]
     n, m, batched = inputs.size, outputs.size, bool(recordings.settings.batched)
     by = "columns" if kind == "jacobian" and 0 < n < m else "rows"
-    all_sweeps, sweep = f"{kind} by {by}", f"{kind}, one of {'columns' if kind == 'hessian' else by}"
-    programs = [recording.program for recording in result.served]
+    programs, places = [recording.program for recording in result.served], places_of(arguments, positions)
     few = n * m == 0 or (
         n * m * samples <= _MOST_RESULTS
-        and sweeps_are_few(programs, places_of(arguments, positions), sweep.endswith("rows"), _MOST_OPERANDS)
+        and sweeps_are_few(programs, places, kind == "jacobian" and by == "rows", _MOST_OPERANDS)
     )
     absent = isinstance(compiled.function, AbsentFunction)
-    if not few or (absent and not compiled.has_derived(all_sweeps, which)):
-        if batched or (absent and not compiled.has_derived(sweep, which)):
+    if not few or (absent and not compiled.has_derived(f"{kind} by {by}", which)):
+        if batched or (absent and not any(compiled.has_derived(name, which) for name in SWEEPS[kind])):
             rows = [own.products(args, positions, seeds) for seeds in np.eye(m)]
-            numbers = np.array([flatten(row, kind)[0] for row in rows], dtype=np.float64)
-            return matrix_in(outputs, inputs, numbers)
-        found = _by_sweeps(compiled.derived(sweep, which)._recordings, args, min(n, m))
-        if np.isfinite(found).all():
-            return matrix_in(outputs, inputs, found if sweep.endswith("columns") else found.T)
-        # A direction is 0 for most inputs, and 0 times an infinite slope is NaN. In a recording of all sweeps these
-        # zeros are constants, which stop any slope.
-    return compiled.derived(all_sweeps, which)(*args)
-
-
-def _by_sweeps(sweep: Recordings, args: tuple[Any, ...], count: int) -> Vector:
-    """Return the results of a recorded sweep for all unit directions, each in a column."""
-    given = np.eye(count), *args
-    found = sweep.replayed("map", given)
-    return sweep.evaluate(sweep.read(given, {}), None).outputs if found is None else found[0]
+            return matrix_in(outputs, inputs, np.array([flatten(row, kind)[0] for row in rows], dtype=np.float64))
+        if result.by_recordings:
+            (recording,) = result.served
+            if positions not in recording.patterns:
+                recording.patterns[positions] = pattern_of(recording.program, places, kind == "jacobian")
+            found = _with_zeros(compiled, args, which, kind, recording.patterns[positions], (m, n))
+            if found is not None:
+                return matrix_in(outputs, inputs, found)
+    return compiled.derived(f"{kind} by {by}", which)(*args)
 
 
 def replayed_matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) -> Any:
-    """Return what `matrix` does, if a replay of an earlier call can; else None."""
+    """Return what `matrix` does, if replays of earlier calls can; else None."""
     if compiled.batched:
         return None
     for name in (f"{kind} by rows", f"{kind} by columns"):
@@ -98,13 +96,57 @@ def replayed_matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind
             found = compiled.derived(name, argnums)._recordings.replayed("values", args)
             if found is not None:
                 return found[0]
-    name = f"{kind}, one of columns"
-    if compiled.has_derived(name, argnums):
-        inputs = _inputs_of(args, *positions_of(argnums, len(args), kind), kind)
-        found = compiled.derived(name, argnums)._recordings.replayed("map", (np.eye(inputs.size), *args))
-        if found is not None and np.isfinite(found[0]).all():
-            return matrix_in(inputs if kind == "hessian" else found[1][0].structure, inputs, found[0])
-    return None
+    if not any(compiled.has_derived(name, argnums) for name in SWEEPS[kind]):
+        return None
+    own = compiled._recordings if kind == "jacobian" else compiled.derived("gradient", argnums)._recordings
+    found = own.replayed("map", args)
+    positions, single = positions_of(argnums, len(args), kind)
+    if found is None or positions not in found[1][0].patterns:
+        return None
+    inputs, outputs = _inputs_of(args, positions, single, kind), found[1][0].structure
+    shape = outputs.size, inputs.size
+    numbers = _with_zeros(compiled, args, argnums, kind, found[1][0].patterns[positions], shape)
+    return None if numbers is None else matrix_in(outputs, inputs, numbers)
+
+
+def _with_zeros(
+    compiled: Any, args: tuple[Any, ...], which: Argnums, kind: str, pattern: Pattern, shape: tuple[int, int]
+) -> Vector | None:
+    """Return a matrix by sweeps; None if it is not finite."""
+    values = swept(compiled, args, which, kind, pattern)
+    if values is None:
+        return None
+    found = np.zeros(shape)
+    found[pattern.rows, pattern.columns] = values[:, 0]
+    return found
+
+
+def swept(compiled: Any, args: tuple[Any, ...], which: Argnums, kind: str, pattern: Pattern) -> Vector | None:
+    """Return the entries of a matrix by sweeps, in the order of the pattern, as a column; None if one is not finite.
+
+    A direction is 0 for most inputs, and 0 times an infinite slope is NaN. In a recording of all sweeps these zeros are
+    constants, which stop any slope.
+    """
+    if not pattern.count:
+        return np.zeros((0, 1))
+    line, directions = "row" if pattern.by_rows else "column", pattern.directions
+    if pattern.count <= _MOST_ONE_BY_ONE or pattern.operands > _MOST_FOR_BATCH:
+        own = compiled.derived(f"{line} of {kind}", which)._recordings
+        found = np.column_stack([outputs_of(own, (direction, *args)) for direction in directions])
+    else:
+        own = compiled.derived(f"{kind}, one of {line}s", which)._recordings
+        found = outputs_of(own, (directions, *args))
+    across, along = (pattern.columns, pattern.rows) if pattern.by_rows else (pattern.rows, pattern.columns)
+    values = found[across, pattern.sweeps[along], None]
+    return values if np.isfinite(values).all() else None
+
+
+def outputs_of(recordings: Recordings, args: tuple[Any, ...]) -> Vector:
+    """Return the numbers of the results of all samples: a row for each number."""
+    found = recordings.replayed("map", args)
+    outputs: Vector
+    outputs = recordings.evaluate(recordings.read(args, {}), None).outputs if found is None else found[0]
+    return outputs
 
 
 def _inputs_of(args: tuple[Any, ...], positions: Sequence[int], single: bool, kind: str) -> Structure:
@@ -199,7 +241,13 @@ DERIVED: dict[str, Callable[[Function, Argnums], Function]] = {
     "block by rows": functools.partial(_block, by_columns=False),
     "block by columns": functools.partial(_block, by_columns=True),
     "hessian by rows": transforms.hessian,
+    "column of hessian": _column_of_hessian,
     "hessian, one of columns": _column_of_hessian,
+}
+#: The names of sweeps for each kind of matrix.
+SWEEPS = {
+    kind: [name for name in DERIVED if name.endswith(f" of {kind}") or name.startswith(f"{kind}, ")]
+    for kind in ("jacobian", "hessian")
 }
 
 

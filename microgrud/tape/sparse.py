@@ -8,12 +8,10 @@ import numpy as np
 
 from ..autodiff.transforms import positions_of
 from ..engine.vectors import Vector
+from .derivatives import outputs_of, swept
 from .recordings import Recordings
 from .signature import Arguments, argument_shapes
 from .sparsity import Pattern, pattern_of, places_of
-
-#: Up to so many sweeps are faster one by one. 3 of 1,800,000 instructions: 12 ms, as a batch 80.
-_MOST_ONE_BY_ONE = 4
 
 
 def entries(compiled: Any, args: tuple[Any, ...], argnums: Any) -> tuple[np.ndarray, np.ndarray, Vector, Any]:
@@ -22,12 +20,12 @@ def entries(compiled: Any, args: tuple[Any, ...], argnums: Any) -> tuple[np.ndar
     which = positions[0] if single else positions
     recordings = compiled._recordings
     patterns, sizes, m, samples = _measured(recordings, args, positions)
-    found = None
+    values = None
     if patterns and not recordings.settings.batched:
-        found = _by_sweeps(compiled, args, which, patterns[0])
-    if found is None:
-        found = _by_blocks(compiled, args, which, patterns, (m, sum(sizes)))
-    rows, columns, values = found
+        rows, columns = patterns[0].rows, patterns[0].columns
+        values = swept(compiled, args, which, "jacobian", patterns[0])
+    if values is None:
+        rows, columns, values = _by_blocks(compiled, args, which, patterns, (m, sum(sizes)))
     # The columns of a batch: the numbers of the first sample, then those of the second one.
     starts, steps, end = [], [], 0
     for position, size in zip(positions, sizes):
@@ -38,7 +36,7 @@ def entries(compiled: Any, args: tuple[Any, ...], argnums: Any) -> tuple[np.ndar
     sample = np.arange(samples)[:, None]
     all_rows = sample * m + rows
     all_columns = sample * np.concatenate(steps)[columns] + np.concatenate(starts)[columns]
-    return all_rows.ravel(), all_columns.ravel(), np.ascontiguousarray(values.T).ravel(), (samples * m, end)
+    return all_rows.ravel(), all_columns.ravel(), np.ascontiguousarray(np.transpose(values)).ravel(), (samples * m, end)
 
 
 def _measured(
@@ -52,20 +50,19 @@ def _measured(
     """
     found = recordings.replayed("map", args)
     if found is not None and all(positions in own.patterns for own in found[1]):
-        patterns = [own.patterns[positions][0] for own in found[1]]
-        return patterns, found[1][0].patterns[positions][1], *found[0].shape
+        patterns = [own.patterns[positions] for own in found[1]]
+        return patterns, patterns[0].sizes, *found[0].shape
     arguments = recordings.read(args, {})
     if arguments.has_values:
         raise refused("Values")
     _refuse_integers(arguments, positions)
-    each = [places_of(arguments, [k]) for k in positions]
-    sizes = list(map(len, each))
+    places = places_of(arguments, positions)
     result = recordings.evaluate(arguments, None)
     for own in result.served:
         if positions not in own.patterns:
-            own.patterns[positions] = pattern_of(own.program, [place for places in each for place in places]), sizes
-    patterns = [own.patterns[positions][0] for own in result.served] if result.by_recordings else []
-    return patterns, sizes, *result.outputs.shape
+            own.patterns[positions] = pattern_of(own.program, places)
+    patterns = [own.patterns[positions] for own in result.served] if result.by_recordings else []
+    return patterns, list(map(len, places)), *result.outputs.shape
 
 
 def csr_of(rows: np.ndarray, columns: np.ndarray, values: Vector, shape: Any) -> Any:
@@ -78,23 +75,6 @@ def csr_of(rows: np.ndarray, columns: np.ndarray, values: Vector, shape: Any) ->
     return csr_matrix((values, columns, ends), shape=shape)
 
 
-def _by_sweeps(compiled: Any, args: tuple[Any, ...], which: Any, pattern: Pattern) -> Any:
-    """Return the entries by one replay of a sweep in several directions; None if they are not finite."""
-    if not pattern.count:
-        return pattern.rows, pattern.columns, np.zeros((0, 1))
-    line, directions = "row" if pattern.by_rows else "column", pattern.directions
-    if pattern.count <= _MOST_ONE_BY_ONE:
-        own = compiled.derived(f"{line} of jacobian", which)._recordings
-        swept = np.column_stack([_outputs(own, (direction, *args)) for direction in directions])
-    else:
-        own = compiled.derived(f"jacobian, one of {line}s", which)._recordings
-        swept = _outputs(own, (directions, *args))
-    across, along = (pattern.columns, pattern.rows) if pattern.by_rows else (pattern.rows, pattern.columns)
-    values = swept[across, pattern.sweeps[along]]
-    # 0 times an infinite slope is NaN; see `derivatives.matrix`.
-    return (pattern.rows, pattern.columns, values[:, None]) if np.isfinite(values).all() else None
-
-
 def _by_blocks(
     compiled: Any, args: tuple[Any, ...], which: Any, patterns: list[Pattern], shape: tuple[int, int]
 ) -> Any:
@@ -104,14 +84,8 @@ def _by_blocks(
         mask[pattern.rows, pattern.columns] = True
     rows, columns = np.nonzero(mask)
     by = "columns" if 0 < shape[1] < shape[0] else "rows"
-    blocks = _outputs(compiled.derived(f"block by {by}", which)._recordings, args)
+    blocks = outputs_of(compiled.derived(f"block by {by}", which)._recordings, args)
     return rows, columns, blocks[rows * shape[1] + columns]
-
-
-def _outputs(recordings: Recordings, args: tuple[Any, ...]) -> Vector:
-    """Return the numbers of the results of all samples: a row for each number."""
-    found = recordings.replayed("map", args)
-    return recordings.evaluate(recordings.read(args, {}), None).outputs if found is None else found[0]
 
 
 def refused(what: str) -> TypeError:

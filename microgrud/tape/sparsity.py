@@ -14,10 +14,10 @@ from .recorder import DETACH
 from .signature import Arguments
 
 
-def places_of(arguments: Arguments, positions: Sequence[int]) -> list[int]:
-    """Return the places of the numbers of some arguments among the numbers of all."""
+def places_of(arguments: Arguments, positions: Sequence[int]) -> list[list[int]]:
+    """Return the places of the numbers of some arguments, argument by argument, among the numbers of all."""
     places, _ = arguments.rebuild(list(map(float, range(len(arguments.numbers)))), [0] * len(arguments.integers))
-    return [int(x) for k in positions for x in flatten(places[k], "arguments")[0]]
+    return [[int(x) for x in flatten(places[k], "arguments")[0]] for k in positions]
 
 
 def dependencies(program: Program, places: Sequence[int]) -> dict[int, int]:
@@ -52,6 +52,8 @@ class Pattern:
         by_rows: whether the sweeps are in reverse mode.
         sweeps: the sweep of each column, or row.
         count: how many sweeps there are.
+        operands: how many operands the instructions have.
+        sizes: how many columns each argument has.
     """
 
     rows: np.ndarray
@@ -59,6 +61,8 @@ class Pattern:
     by_rows: bool
     sweeps: np.ndarray
     count: int
+    operands: int
+    sizes: list[int]
 
     @property
     def directions(self) -> np.ndarray:
@@ -67,17 +71,23 @@ class Pattern:
         return made
 
 
-def pattern_of(program: Program, places: Sequence[int]) -> Pattern:
+def pattern_of(program: Program, places: Sequence[Sequence[int]], in_reverse: bool = True) -> Pattern:
     """Return the pattern of the Jacobian of a program with respect to the numbers at places.
+
+    Args:
+        program: the program.
+        places: the places of the inputs, argument by argument.
+        in_reverse: whether sweeps may be in reverse mode.
 
     >>> from microgrud.tape.program import Instruction
     >>> from microgrud.engine.ops import MULTIPLY
     >>> steps = [Instruction(MULTIPLY, 3 + k, (k, k + 1)) for k in range(2)]
-    >>> pattern = pattern_of(Program(numbers=[0, 1, 2], instructions=steps, outputs=[3, 4], slots=5), [0, 1, 2])
+    >>> pattern = pattern_of(Program(numbers=[0, 1, 2], instructions=steps, outputs=[3, 4], slots=5), [[0, 1, 2]])
     >>> list(zip(pattern.rows.tolist(), pattern.columns.tolist())), pattern.directions.tolist()
     ([(0, 0), (0, 1), (1, 1), (1, 2)], [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
     """
-    bits, m, n = dependencies(program, places), len(program.outputs), len(places)
+    sizes, m = list(map(len, places)), len(program.outputs)
+    bits, n = dependencies(program, [place for own in places for place in own]), sum(sizes)
     width = (n + 7) // 8
     found = {
         own: np.flatnonzero(np.unpackbits(np.frombuffer(own.to_bytes(width, "little"), np.uint8), bitorder="little"))
@@ -87,10 +97,11 @@ def pattern_of(program: Program, places: Sequence[int]) -> Pattern:
     rows = np.repeat(np.arange(m), [len(own) for own in of_rows])
     columns = np.concatenate([*of_rows, np.zeros(0, dtype=np.int64)])
     forward = _sweeps(columns, rows, n, m)
-    reverse = _sweeps(rows, columns, m, n) if m < forward.max(initial=-1) + 1 else forward
+    reverse = _sweeps(rows, columns, m, n) if in_reverse and m <= forward.max(initial=-1) else forward
     by_rows = reverse.max(initial=-1) < forward.max(initial=-1)
     sweeps = reverse if by_rows else forward
-    return Pattern(rows, columns, by_rows, sweeps, int(sweeps.max(initial=-1)) + 1)
+    operands = len(Instructions.of(program.instructions).operands)
+    return Pattern(rows, columns, by_rows, sweeps, int(sweeps.max(initial=-1)) + 1, operands, sizes)
 
 
 def _sweeps(lines: np.ndarray, others: np.ndarray, count: int, other_count: int) -> np.ndarray:
@@ -109,7 +120,7 @@ def _sweeps(lines: np.ndarray, others: np.ndarray, count: int, other_count: int)
     return np.array(sweeps, dtype=np.int64)
 
 
-def sweeps_are_few(programs: Sequence[Program], places: Sequence[int], by_rows: bool, most: int) -> bool:
+def sweeps_are_few(programs: Sequence[Program], places: Sequence[Sequence[int]], by_rows: bool, most: int) -> bool:
     """Return whether all sweeps through programs pass at most so many operands, without those that are always 0.
 
     Args:
@@ -123,7 +134,7 @@ def sweeps_are_few(programs: Sequence[Program], places: Sequence[int], by_rows: 
         return False
     passed = 0
     for program in programs:
-        inputs = dependencies(program, places)
+        inputs = dependencies(program, [place for own in places for place in own])
         if not by_rows:
             passed += sum(inputs.get(slot, 0).bit_count() for _, operands in _steps(program) for slot in operands)
             continue
