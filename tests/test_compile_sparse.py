@@ -198,6 +198,16 @@ def test_what_it_cannot_do_is_an_error() -> None:
         f.jacobian([1.0, 2.0, 3.0], argnums=1, sparse=True)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_scipy_takes_it_for_least_squares(sparse: bool) -> None:
+    from scipy.optimize import least_squares
+
+    f = compile(lambda x: [x[0] - 3.0, *(x[k] - mg.sin(x[k - 1]) for k in range(1, 6))])
+    found = least_squares(f, np.zeros(6), jac=lambda x: f.jacobian(x, sparse=sparse))
+    assert f(found.x) == pytest.approx([0.0] * 6, abs=1e-8)
+    assert found.x[0] == pytest.approx(3.0)
+
+
 def test_without_scipy_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.sparse", None)
     f = compile(tridiagonal)
