@@ -212,6 +212,18 @@ way("compile, .jacobian and .hessian", _has_matrices)(_by_matrices(10**9))
 way("compile, .jacobian and .hessian by sweeps", _has_matrices)(_by_matrices(0))
 
 
+@way("compile, .jacobian_entries", _has_matrices)
+def by_entries(case: Case) -> Iterator[Finding]:
+    f, _ = case.made()
+    c = compile(f)
+    for k in (0, 0, 1):
+        truth = case.truth(k)
+        rows, columns, numbers = c.jacobian_entries(*case.args(k), argnums=case.program.argnums)
+        found = np.zeros((len(truth.values), truth.count))
+        found[rows, columns] = numbers
+        yield f"at point {k}", found.ravel().tolist(), [x for row in truth.jacobian for x in row[: truth.count]]
+
+
 # --- as an operation ------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +350,27 @@ def _arrays(tree: Any) -> list[Any]:
 
 way("compile, batched", in_arrays)(_replayed_batches(as_lists=False))
 way("compile, batches in lists", in_lists)(_replayed_batches(as_lists=True))
+
+
+@way("compile, .jacobian_entries of a batch", lambda program: in_arrays(program) and not program.keywords)
+def entries_of_batches(case: Case) -> Iterator[Finding]:
+    f, _ = case.made()
+    c = compile(f, batched=names_of(case.program))
+    args, argnums, count = _stacked(case, as_lists=False), case.program.argnums, len(case.truth().values)
+    places = [np.arange(args[i].size).reshape(3, -1) for i in argnums]
+    starts = np.cumsum([0, *(own.size for own in places)])
+    for _ in range(2):
+        rows, columns, numbers = c.jacobian_entries(*args, argnums=argnums)
+        found = np.zeros((3 * count, starts[-1]))
+        found[rows, columns] = numbers
+        for k in range(3):
+            block = found[
+                count * k : count * (k + 1), np.hstack([own[k] + start for own, start in zip(places, starts)])
+            ]
+            expected = [x for row in case.truth(k).jacobian for x in row[: case.truth(k).count]]
+            yield f"sample {k}", block.ravel().tolist(), expected
+            found[count * k : count * (k + 1), np.hstack([own[k] + start for own, start in zip(places, starts)])] = 0.0
+        yield "elsewhere", [float(np.abs(found).sum())], [0.0]
 
 
 @way("compile, .hvp of a batch", lambda program: in_arrays(program) and not program.keywords)

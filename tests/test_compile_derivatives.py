@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -214,6 +216,32 @@ def test_matrices_come_back_from_a_pickle(limit: int) -> None:
     assert_same(twin.jacobian(x), expected[0])
     with pytest.raises(CompileError, match="no recording for arguments of this structure"):
         twin.jacobian(np.array(x))
+
+
+class Scaled(mg.nn.Module):
+    def __init__(self, scale: float) -> None:
+        self.scale = Value(scale)
+
+    @compile
+    def products(self, x: Any) -> Any:
+        return [self.scale * x[0] * x[1], x[1] ** 2, x[0]]
+
+
+def test_methods_copies_and_threads_have_matrices_of_their_own() -> None:
+    small, large = Scaled(2.0), Scaled(5.0)
+    for _ in range(3):
+        assert small.products.jacobian([1.0, 3.0])[0] == [6.0, 2.0]
+        assert large.products.jacobian([1.0, 3.0])[0] == [15.0, 5.0]
+    other = copy.deepcopy(small)
+    other.scale.data = 7.0
+    assert other.products.jacobian([1.0, 3.0])[0] == [21.0, 7.0]
+    assert small.products.jacobian([1.0, 3.0])[0] == [6.0, 2.0]
+    compiled = compile(wide)
+    expected = compiled.jacobian([0.5, -0.25])
+    with mg.no_grad():
+        assert copy.copy(compiled).jacobian([0.5, -0.25]) == expected
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == expected for found in pool.map(lambda _: compiled.jacobian([0.5, -0.25]), range(100)))
 
 
 def test_settings_hold_for_matrices() -> None:
