@@ -354,6 +354,43 @@ def test_zero_grad_sets_by_assignment(clears: Callable[[Module], Any]) -> None:
     assert (plain.grad, weight.grad, noted) == (0.0, 0.0, [0.0])
 
 
+def test_zero_grad_clears_what_parameters_gives_and_nothing_else() -> None:
+    class Slotted(Module):
+        __slots__ = ("kept",)
+
+    class Named(Module):
+        def named_parameters(self) -> Any:
+            return [("one", self.one)]
+
+    class Chosen(Module):
+        def parameters(self) -> Any:
+            return [self.one]
+
+    slotted, named, chosen, values = Slotted(), Named(), Chosen(), [Value(float(k)) for k in range(12)]
+    slotted.kept, named.one, named.two, chosen.one, chosen.two = values[:5]
+    deep: Any = values[5]
+    for _ in range(40):
+        deep = [deep]
+    result = values[6] * 2.0
+    plain = SimpleNamespace(x=values[7], y=(values[8], {"z": values[9]}), cycle=None)
+    plain.cycle = plain
+    for held in (
+        [slotted, named],
+        [chosen, values[10]],
+        [deep, values[11]],
+        [result, plain],
+        [values[10], named, [plain]],
+    ):
+        module = Holder([*held, Holder(list(held))])
+        everything = [*values, result]
+        for x in everything:
+            x.grad = 1.0
+        module.zero_grad()
+        found = {id(p) for p in module.parameters()}
+        assert [x.grad for x in everything] == [0.0 if id(x) in found else 1.0 for x in everything]
+        assert found
+
+
 @pytest.mark.parametrize("clears", [lambda module: module, optimizer_over])
 def test_a_recording_takes_notice_of_zero_grad(clears: Callable[[Module], Any]) -> None:
     module = Holder([Value(1.0)])

@@ -70,7 +70,11 @@ class Module(ShownInNotebooks):
 
     def zero_grad(self) -> None:
         """Set the grad of every parameter to zero."""
-        clear_gradients(self.parameters())
+        is_own = getattr(self.parameters, "__func__", None) is Module.parameters
+        if native.engine is not None and is_own and type(self).named_parameters is Module.named_parameters:
+            native.engine.clear_parameters(self, Module, leaves_and, _named, LIBRARIES)
+        else:
+            clear_gradients(self.parameters())
 
     def train(self: Self, mode: bool = True) -> Self:
         """Set training mode (or, with False, evaluation mode) in this module and all below it; return the module."""

@@ -75,7 +75,12 @@ typedef struct Page Page; /* memory for nodes: pages.h */
     X(switched, import_from("microgrud.engine.grad_mode", "_switched")) /* empty until recording is switched */        \
     X(tracers, import_from("microgrud.engine.tracing", "_tracers"))     /* empty unless a tracer is active */          \
     X(pass_on_name, PyUnicode_InternFromString("_pass_on"))                                                            \
-    X(record_name, PyUnicode_InternFromString("_record"))
+    X(record_name, PyUnicode_InternFromString("_record"))                                                              \
+    X(class_name, PyUnicode_InternFromString("__class__"))                                                             \
+    X(module_name, PyUnicode_InternFromString("__module__"))                                                           \
+    X(is_leaf_name, PyUnicode_InternFromString("is_leaf"))                                                             \
+    X(parameters_name, PyUnicode_InternFromString("parameters"))                                                       \
+    X(named_parameters_name, PyUnicode_InternFromString("named_parameters"))
 
 /* Objects of Python modules, which the engine uses for rare cases: conversions, errors, anomalies.
  * X(field, module, name) */
