@@ -69,6 +69,16 @@ def test_a_large_jacobian_takes_the_same_sweeps() -> None:
         assert derivatives_of(dense_too) == ["column of jacobian"]
 
 
+def test_comparisons_connect_nothing() -> None:
+    f = lambda x: [mg.where(x[0] < x[1], x[2], 2.0 * x[3]), mg.floor(x[0]) * x[1], x[0].detach() * x[3], mg.sign(x[2])]  # noqa: E731
+    compiled = compile(f)
+    for point in ([0.5, 1.5, 2.5, 3.5], [1.5, 0.5, 2.5, 3.5]):
+        rows, columns, numbers = compiled.jacobian_entries(point)
+        assert list(zip(rows.tolist(), columns.tolist())) == [(0, 2), (0, 3), (1, 1), (2, 3)]
+        first = [1.0, 0.0] if point[0] < point[1] else [0.0, 2.0]
+        assert numbers.tolist() == [*first, float(int(point[0])), point[0]]
+
+
 def test_few_rows_go_in_reverse_mode() -> None:
     f = lambda x: [mg.sum([a * a for a in x]), mg.prod(x[:3]), x[0]]  # noqa: E731
     x = RNG.normal(size=20)

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..autodiff.trees import flatten
+from ..engine.operation import Operation
+from ..engine.ops import LESS
 from .program import Instructions, Program
 from .recorder import DETACH
 from .signature import Arguments
+
+#: The rules of operations without a derivative.
+_FLAT = {*LESS.partials, *DETACH.partials}  # type: ignore[misc]
 
 
 def places_of(arguments: Arguments, positions: Sequence[int]) -> list[list[int]]:
@@ -151,10 +156,16 @@ def sweeps_are_few(programs: Sequence[Program], places: Sequence[Sequence[int]],
 
 
 def _steps(program: Program) -> Iterator[tuple[int, list[int]]]:
-    """Yield the slot of the result, and the slots of the operands, of each instruction that has derivatives."""
+    """Yield the slot of the result of each instruction, and the slots of the operands that it has derivatives by."""
     steps = Instructions.of(program.instructions)
     starts, operands = steps.starts.tolist(), steps.operands.tolist()
-    constant = steps.operations.index(DETACH) if DETACH in steps.operations else -1
+    flat = {code: rules for code, rules in enumerate(map(_flat_operands, steps.operations)) if any(rules)}
     for code, out, start, end in zip(steps.codes.tolist(), steps.outs.tolist(), starts, starts[1:]):
-        if code != constant:
-            yield out, operands[start:end]
+        own = operands[start:end]
+        yield out, [slot for slot, is_flat in zip(own, flat[code]) if not is_flat] if code in flat else own
+
+
+def _flat_operands(operation: Operation) -> list[bool]:
+    """Return, for each operand, whether no result has a derivative with respect to it, as in a comparison."""
+    rules = operation.partials if isinstance(operation.partials, tuple) else ()
+    return [rule in _FLAT for rule in rules]
