@@ -222,6 +222,18 @@ def test_a_recording_of_kinks_holds_at_every_point(point: list[float], data: st.
     assert compiled.stats["paths"] == 1
 
 
+@pytest.mark.parametrize("rule", [lambda z, x: x > 0, lambda z, x: (x > 0) * 1.0, lambda z, x: where(x > 0, 1.0, 0.0)])
+def test_a_rule_of_a_custom_operation_may_compare(rule: Callable[..., Any]) -> None:
+    positive = microgrud.custom_op("positive", lambda x: max(x, 0.0), rule)
+
+    def f(x: Any) -> Any:
+        return grad(lambda t: positive(t) * t)(x) + hvp(lambda t: positive(t) * t, (x,), (1.0,))
+
+    compiled = compile(f, batched="x")
+    assert compiled.map(X).tolist() == [f(x) for x in X]
+    assert compiled.stats["paths"] <= 2
+
+
 def test_comparisons_that_some_paths_do_not_use_leave_one_tree_of_paths() -> None:
     calls: list[int] = []
 
