@@ -3,7 +3,8 @@
 The life of a call, file by file; each step imports only from its own files and earlier steps:
 
 1. signature.py takes the arguments apart: numbers, integers, and a signature of everything else (states.py).
-2. recorder.py calls the function on Values, and notes what it does: a *trace*, with a *guard* for each comparison.
+2. recorder.py calls the function on Values, and notes what it does: a *trace*, with a *guard* for each comparison
+   whose outcome it asks for (`Truth` in engine/truth.py).
 3. building.py compares the traces of two such calls, numbers the results of nodes and merges sums of products.
 4. program.py holds the result, a *program*: instructions over numbered slots, and the guards as pairs of slots.
 
@@ -20,7 +21,7 @@ The life of a call, file by file; each step imports only from its own files and 
    which a guard does not hold takes another path.
 6. branches.py keeps one *recording* for each path, and evaluation.py finds the one for each sample: it tries the
    existing recordings, records a new path for a sample that fits none of them, and calls the function itself where
-   numbers are not finite. settings.py has the settings of `compile`, and absent.py stands for the function after
+   numbers are not finite or paths too many. settings.py has the settings of `compile`, and absent.py stands for the function after
    unpickling.
 7. recordings.py keeps all this by signature. Once recordings have served a call, replays.py makes a *replay* of them:
    the next such call runs in C from the arguments to the result.

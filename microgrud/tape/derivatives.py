@@ -16,7 +16,7 @@ import numpy as np
 
 from ..autodiff import transforms
 from ..autodiff.transforms import positions_of, tangents_of
-from ..autodiff.trees import Structure, check_unmasked, flatten, joined
+from ..autodiff.trees import Structure, check_unmasked, flatten, joined, numbers_in
 from ..engine.vectors import Vector
 from ..functions import dot
 from .absent import AbsentFunction
@@ -259,8 +259,7 @@ def _direction(primal: Any, tangent: Any) -> Vector:
     check_unmasked(tangent, "tangents")
     if isinstance(tangent, np.ndarray) and isinstance(primal, np.ndarray) and tangent.shape == primal.shape:
         return np.asarray(tangent, dtype=np.float64).ravel()
-    own, _ = flatten(tangent, "tangents")
-    wanted, _ = flatten(primal, "primals")
+    own, wanted = numbers_in(tangent, "tangents"), numbers_in(primal, "primals")
     if len(own) != len(wanted):
         raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
     return np.array([float(x) for x in own])

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autodiff import transforms
 from ..autodiff.transforms import positions_of
-from ..autodiff.trees import flatten
+from ..autodiff.trees import numbers_in
 from ..engine import Value, tracing
 from ..engine.copying import _transforms, is_differentiating
 from ..engine.tracing import _tracers
@@ -202,4 +202,4 @@ def _is_plain(x: Any) -> bool:
 
 def _has_values(tree: Any) -> bool:
     """Return whether there are Values in a structure of numbers."""
-    return not _is_plain(tree) and any(isinstance(x, Value) for x in flatten(tree, "tangents")[0])
+    return not _is_plain(tree) and any(isinstance(x, Value) for x in numbers_in(tree, "tangents"))
