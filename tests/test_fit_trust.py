@@ -1476,7 +1476,7 @@ ROWS_OF_THE_LIST = re.findall(r"^\| `(.+?)` \| (tape|eager) \| `?(.*?)`? ?\|$", 
 
 def names_in_the_list() -> dict[str, Any]:
     names: dict[str, Any] = {
-        **{name: getattr(microgrud, name) for name in ("tanh", "log_softmax")},
+        **{name: getattr(microgrud, name) for name in ("tanh", "log_softmax", "where")},
         **{"squared_error": squared_error, "huber": huber, "l2_penalty": l2_penalty},
         **{"math": math, "np": np, "random": random},
     }
@@ -1509,7 +1509,7 @@ def weighed(x, *, by):
 
 def test_the_list_has_rows() -> None:
     assert {engine for _, engine, _ in ROWS_OF_THE_LIST} == {"tape", "eager"}
-    assert len(ROWS_OF_THE_LIST) == LIST.count("| tape |") + LIST.count("| eager |") == 20
+    assert len(ROWS_OF_THE_LIST) == LIST.count("| tape |") + LIST.count("| eager |") == 21
 
 
 @pytest.mark.filterwarnings("ignore:fit. the loss depends on Values")
