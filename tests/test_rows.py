@@ -182,6 +182,30 @@ def test_a_result_that_does_not_matter_passes_nothing_on() -> None:
     assert f.value_and_grad(np.linspace(0.0, 1.0, 50), 0.0)[1].tolist() == [0.0] * 50
 
 
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "norm"])
+@pytest.mark.parametrize("errors", ["raise", "ignore"])
+def test_an_infinite_adjoint_gives_what_the_engine_gives(name: str, errors: Any) -> None:
+    f = lambda xs: FUNCTIONS[name](xs) * 1e200 * 1e200  # noqa: E731
+    xs = np.linspace(1e-250, 2e-250, 40)
+    value, gradient = value_and_grad(f)(xs)
+    compiled = compile(f, errors=errors)
+    for _ in range(3):
+        found = compiled.value_and_grad(xs)
+        assert found[0] == pytest.approx(value, rel=1e-14)
+        assert found[1].tolist() == [float(x) for x in gradient]
+    assert math.inf in found[1]
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "norm", "logsumexp", "softmax", "cross_entropy"])
+def test_a_slope_that_is_not_finite_is_never_passed_over(name: str) -> None:
+    f = lambda xs, w: mg.sqrt(w) * FUNCTIONS[name](xs) + mg.sqrt(FUNCTIONS[name](xs) * 0.0)  # noqa: E731
+    xs = np.linspace(0.1, 1.0, 40)
+    compiled = compile(f, errors="raise")
+    compiled.value_and_grad(xs, 4.0)
+    expected = np.array(mg.value_and_grad(f)(xs, 4.0)[1], dtype=float)
+    assert compiled.value_and_grad(xs, 4.0)[1].tolist() == pytest.approx(expected.tolist(), rel=1e-12, nan_ok=True)
+
+
 def test_gradients_with_respect_to_several_arrays_come_in_their_shapes() -> None:
     f = lambda a, k, b: mg.logsumexp(a.ravel()) + 2.0 * mg.sum(b.ravel()) * k  # noqa: E731
     a, b = numbers(40, 1.0, 1).reshape(8, 5), numbers(16, 1.0, 2).reshape(4, 4)

@@ -83,9 +83,9 @@ static void begin_replay(const Call *call, size_t p)
         frame->U[replay->leaf_slots[k]] = given != NULL ? given[k] : *number_of_leaf(replay, k, replay->data_offset);
     }
     PyThreadState *state = release_for(&replay->tapes->uniform);
-    frame->status_of_all = forward_uniform(replay->tapes, frame->U, frame->scratch, replay->ignore);
+    frame->status_of_all = forward_uniform(replay->tapes, frame->U, frame->G, frame->scratch, replay->ignore);
     if (call->weights != NULL) {
-        memset(frame->G, 0, (size_t)replay->tapes->uniform.uniform_count * sizeof(double));
+        clear_uniform_adjoints(&replay->tapes->uniform, frame->G);
     }
     take_again(state);
 }
@@ -367,7 +367,7 @@ int run_call(const Call *call)
         if (frame->status_of_all == DONE) {
             PyThreadState *state = release_for(uniform);
             backward_uniform(uniform, frame->U, frame->G, frame->scratch);
-            status = replay->ignore || all_finite(frame->G, (size_t)uniform->uniform_count);
+            status = replay->ignore || uniform_adjoints_are_finite(uniform, frame->G);
             take_again(state);
         }
     }

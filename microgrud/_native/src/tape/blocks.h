@@ -72,10 +72,10 @@ struct Blocks {
     bool (*forward_wide_linear)(const int32_t *, double *);
     void (*backward_wide_linear)(const Tape *, const int32_t *, const double *, double *);
     bool (*forward_wide_dot)(const int32_t *, double *);
-    bool (*forward_row)(const int32_t *, double *, double *);
-    void (*backward_row)(const int32_t *, const double *, double *, const double *);
-    bool (*forward_row_softmax)(const int32_t *, double *, double *);
-    void (*backward_row_softmax)(const int32_t *, double *, const double *);
+    bool (*forward_row)(const int32_t *, double *, double *, double *);
+    void (*backward_row)(const int32_t *, const double *, double *, double *);
+    bool (*forward_row_softmax)(const int32_t *, double *, double *, double *);
+    void (*backward_row_softmax)(const int32_t *, double *, double *);
     double (*long_sum)(const int32_t *, const double *);
     void (*add_shares_of_sum)(const Tape *, const int32_t *, double, const double *, double *);
     double (*dot)(const double *, const double *, size_t);

@@ -185,20 +185,21 @@ TARGET static double exponentials_of_row(const double *x, size_t n, double top, 
     return total_of_row(&sum, -1.0);
 }
 
-/* Prepare a softmax of a row: `kept` then holds the exponentials, and their sum after them. Write the greatest number,
- * and return the sum without its exponential; all are NaN if the greatest number is not finite. */
-TARGET static double softmax_of_row(const double *x, size_t n, double *kept, double *top)
+/* Prepare a softmax of a row: `e` then holds the exponentials, and *whole their sum. Write the greatest number, and
+ * return the sum without its exponential; all are NaN if the greatest number is not finite. */
+TARGET static double softmax_of_row(const double *x, size_t n, double *e, double *whole, double *top)
 {
     *top = extreme_of_row(x, n, true, false);
     *top = *top - *top == 0.0 ? *top : kernel_extreme(x, n, true);
-    if (*top - *top != 0.0) {
-        for (size_t k = 0; k <= n; k++) {
-            kept[k] = NAN;
+    double others = NAN;
+    if (*top - *top == 0.0) {
+        others = exponentials_of_row(x, n, *top, e);
+    } else {
+        for (size_t k = 0; k < n; k++) {
+            e[k] = NAN;
         }
-        return NAN;
     }
-    const double others = exponentials_of_row(x, n, *top, kept);
-    kept[n] = 1.0 + others;
+    *whole = 1.0 + others;
     return others;
 }
 
@@ -209,7 +210,7 @@ TARGET static double norm_of_row(const double *x, size_t n, double *scale)
     return sqrt(sum_of_row(x, n, true, *scale));
 }
 
-TARGET static double value_of_row(const Row *row, const double *x, double *kept)
+TARGET static double value_of_row(const Row *row, const double *x, double *e, double *whole)
 {
     double top, scale;
     switch (row->op) {
@@ -223,44 +224,50 @@ TARGET static double value_of_row(const Row *row, const double *x, double *kept)
     case OP_NORM:
         return norm_of_row(x, row->n, &scale) / scale;
     default: { /* log-sum-exp */
-        const double others = softmax_of_row(x, row->n, kept, &top);
+        const double others = softmax_of_row(x, row->n, e, whole, &top);
         return top + log1p(others);
     }
     }
 }
 
-TARGET static bool forward_row(const int32_t *code, double *U, double *kept)
+TARGET static bool forward_row(const int32_t *code, double *U, double *G, double *kept)
 {
     const Row row = read_row(code);
     const double *x = U + row.first;
-    double z = value_of_row(&row, x, kept + row.kept);
-    if (z - z != 0.0) { /* a number is infinite or NaN, or a partial sum has overflowed */
-        z = sequence_number((Op)row.op, x, row.n, kept + row.kept);
+    double *e = exponentials_of(&row, G, kept), z = value_of_row(&row, x, e, kept + row.kept);
+    if (z - z != 0.0) { /* a number is infinite or NaN, or a partial sum has overflowed; no use is made of `e` */
+        z = sequence_number((Op)row.op, x, row.n, e);
     }
     U[row.out] = z;
     return z - z == 0.0;
 }
 
-/* Add shares of the adjoint g, which is not 0, to the adjoints of a row. */
-TARGET static void add_shares_of_row(const Row *row, const double *restrict x, double z, double g,
-                                     const double *restrict kept, double *restrict a)
+/* Write or add shares of the adjoint g, which is not 0, to the adjoints of a row. */
+#define SHARE(expression)                                                                                              \
+    do {                                                                                                               \
+        for (size_t k = 0; k < n && alone; k++) {                                                                      \
+            a[k] = (expression) + 0.0; /* as if added to 0 */                                                          \
+        }                                                                                                              \
+        for (size_t k = 0; k < n && !alone; k++) {                                                                     \
+            a[k] += (expression);                                                                                      \
+        }                                                                                                              \
+    } while (false)
+TARGET static void add_shares_of_row(const Row *row, const double *x, double z, double g, const double *e,
+                                     const double *whole, double *a)
 {
     const size_t n = row->n;
+    const bool alone = row->alone;
     size_t equal = 0;
     double each = g, scale = 1.0;
     switch (row->op) {
     case OP_SUM:
     case OP_MEAN:
         each = row->op == OP_SUM ? g : g * (1.0 / (double)n);
-        for (size_t k = 0; k < n; k++) {
-            a[k] += each;
-        }
+        SHARE(each);
         return;
     case OP_NORM:
         z = z < TINY ? norm_of_row(x, n, &scale) : z; /* a subnormal norm has few digits */
-        for (size_t k = 0; k < n && z != 0.0; k++) {
-            a[k] += g * (x[k] * scale / z);
-        }
+        SHARE(z == 0.0 ? 0.0 : g * (x[k] * scale / z));
         return;
     case OP_MAX:
     case OP_MIN:
@@ -268,38 +275,44 @@ TARGET static void add_shares_of_row(const Row *row, const double *restrict x, d
             equal += has_won(x[k], z);
         }
         each = g * (1.0 / (double)equal);
-        for (size_t k = 0; k < n; k++) {
-            a[k] += has_won(x[k], z) ? each : 0.0;
-        }
+        SHARE(has_won(x[k], z) ? each : 0.0);
         return;
     default:
-        each = g / kept[n];
-        for (size_t k = 0; k < n; k++) {
-            a[k] += each * kept[k];
+        each = g / *whole;
+        for (size_t k = 0; k < n && alone; k++) { /* the exponentials are there */
+            a[k] = each * a[k] + 0.0;
+        }
+        for (size_t k = 0; k < n && !alone; k++) {
+            a[k] += each * e[k];
         }
     }
 }
 
-TARGET static void backward_row(const int32_t *code, const double *U, double *G, const double *kept)
+/* An adjoint of 0 passes nothing on. The shares are finite if g and the result are; if not, the adjoint of the result
+ * becomes NaN, because the adjoints of a row that is alone are not looked at. */
+TARGET static void backward_row(const int32_t *code, const double *U, double *G, double *kept)
 {
     const Row row = read_row(code);
     const double g = G[row.out];
     if (g != 0.0) {
-        add_shares_of_row(&row, U + row.first, U[row.out], g, kept + row.kept, G + row.first);
+        G[row.out] = g + 0.0 * U[row.out];
+        add_shares_of_row(&row, U + row.first, U[row.out], g, exponentials_of(&row, G, kept), kept + row.kept,
+                          G + row.first);
+    } else if (row.alone) {
+        memset(G + row.first, 0, row.n * sizeof *G);
     }
 }
 
-TARGET static bool forward_row_softmax(const int32_t *code, double *U, double *kept)
+TARGET static bool forward_row_softmax(const int32_t *code, double *U, double *G, double *kept)
 {
     const RowSoftmax s = read_row_softmax(code);
-    const double *x = U + s.first, *e = kept + s.kept;
-    double top;
-    const double others = softmax_of_row(x, s.n, kept + s.kept, &top);
-    const double log_sum = log1p(others);
+    const double *x = U + s.row.first;
+    double *e = exponentials_of(&s.row, G, kept), *whole = kept + s.row.kept, top;
+    const double log_sum = log1p(softmax_of_row(x, s.row.n, e, whole, &top));
     bool fine = true;
     for (size_t j = 0; j < s.used; j++) {
         const size_t k = (size_t)s.places[j];
-        const double z = s.is_log ? (x[k] - top) - log_sum : e[k] / e[s.n];
+        const double z = s.is_log ? (x[k] - top) - log_sum : e[k] / *whole;
         U[s.out[j]] = z;
         fine &= z - z == 0.0;
     }
@@ -307,25 +320,35 @@ TARGET static bool forward_row_softmax(const int32_t *code, double *U, double *k
 }
 
 /* The adjoint of x_k is s_k (g_k - sum of g s) for softmax, and g_k - s_k (sum of g) for its logarithm. */
-TARGET static void backward_row_softmax(const int32_t *code, double *G, const double *kept)
+TARGET static void backward_row_softmax(const int32_t *code, double *G, double *kept)
 {
     const RowSoftmax s = read_row_softmax(code);
-    const double *restrict e = kept + s.kept;
-    double weighted = 0.0, *restrict a = G + s.first;
+    const double *e = exponentials_of(&s.row, G, kept), whole = kept[s.row.kept];
+    const size_t n = s.row.n;
+    const bool alone = s.row.alone;
+    double weighted = 0.0, *a = G + s.row.first;
     bool any = false;
     for (size_t j = 0; j < s.used; j++) {
         const double g = G[s.out[j]];
-        weighted += s.is_log ? g : g * (e[s.places[j]] / e[s.n]);
+        weighted += s.is_log ? g : g * (e[s.places[j]] / whole);
         any |= g != 0.0;
     }
     if (!any) { /* adjoints of 0 pass nothing on */
+        memset(a, 0, alone ? n * sizeof *a : 0);
         return;
     }
-    for (size_t k = 0; k < s.n; k++) {
-        a[k] -= e[k] / e[s.n] * weighted;
+    for (size_t j = 0; j < s.used && !s.is_log; j++) { /* before the exponentials are overwritten */
+        G[s.out[j]] *= e[s.places[j]] / whole;
+    }
+    for (size_t k = 0; k < n && alone; k++) {
+        a[k] = 0.0 - a[k] / whole * weighted;
+    }
+    for (size_t k = 0; k < n && !alone; k++) {
+        a[k] -= e[k] / whole * weighted;
     }
     for (size_t j = 0; j < s.used; j++) {
-        const double g = G[s.out[j]], share = e[s.places[j]] / e[s.n];
-        a[s.places[j]] += s.is_log ? g : share * g;
+        a[s.places[j]] += G[s.out[j]];
+        G[s.out[j]] += 0.0 * (a[s.places[j]] + weighted / whole); /* NaN if a share is not finite, as above */
     }
 }
+#undef SHARE

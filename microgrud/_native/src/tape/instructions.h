@@ -218,28 +218,37 @@ static inline Dots read_dots(const int32_t *code)
 }
 
 /* An operation over a row: n consecutive slots of a program without a batch, from `first` on. The backward pass needs
- * what log-sum-exp and softmax keep, from the index `kept` on: n exponentials, and their sum. */
+ * what log-sum-exp and softmax keep at the index `kept`: the sum of the exponentials, and then these, unless the row is
+ * `alone`: no other instruction reads it, and its adjoints, which are assigned, hold the exponentials before. */
 typedef struct {
     int32_t out, op;
     size_t n, first, kept;
+    bool alone;
 } Row;
 
 static inline Row read_row(const int32_t *code)
 {
-    return (Row){code[1], code[2], (size_t)code[3], (size_t)code[4], (size_t)code[5]};
+    return (Row){code[1], code[2], (size_t)code[3], (size_t)code[4], (size_t)code[5], code[6] != 0};
+}
+
+/* Return the place of the exponentials of a row. */
+static inline double *exponentials_of(const Row *row, double *G, double *kept)
+{
+    return row->alone ? G + row->first : kept + row->kept + 1;
 }
 
 /* The results of softmax over a row, or its logarithm, that are used: the slot out[j] holds result places[j]. */
 typedef struct {
+    Row row;
     bool is_log;
-    size_t used, n, first, kept;
+    size_t used;
     const int32_t *places, *out;
 } RowSoftmax;
 
 static inline RowSoftmax read_row_softmax(const int32_t *code)
 {
-    return (RowSoftmax){code[1] == CODE_LOG_SOFTMAX, (size_t)code[2], (size_t)code[3], (size_t)code[4],
-                        (size_t)code[5], code + 6, code + 6 + code[2]};
+    const Row row = {-1, code[1], (size_t)code[3], (size_t)code[4], (size_t)code[5], code[6] != 0};
+    return (RowSoftmax){row, code[1] == CODE_LOG_SOFTMAX, (size_t)code[2], code + 7, code + 7 + code[2]};
 }
 
 /* Return the product of an adjoint and a slope. It is 0 if the adjoint is 0, whatever the slope is, or if the result

@@ -101,6 +101,7 @@ typedef struct {
     size_t cleared;
     size_t longest; /* the greatest number of operands of an operation over a sequence */
     size_t kept;    /* how many numbers operations over rows keep for the backward pass */
+    size_t assigned_first, assigned; /* the uniform slots whose adjoints one instruction assigns: see rows.c */
     const Blocks *blocks; /* the loops for an instruction set */
     double *spare; /* a workspace, kept for the next call */
 } Tape;
@@ -127,7 +128,8 @@ typedef struct {
 /* first_writes.c, wide.c, rows.c: prepare a tape. Return -1 with an exception if there is no memory. */
 INTERNAL int find_first_writes(Tape *tape);
 INTERNAL int widen(Tape *tape);
-INTERNAL int find_rows(Tape *tape);
+/* `uses` has zeros, but for slots whose adjoints are also given by others; NULL if instructions of a batch read all. */
+INTERNAL int find_rows(Tape *tape, uint8_t *uses);
 INTERNAL void mark_rows(int32_t *code);
 /* reorder.c: give the slots of a program without a batch another order, and write the new place of each. */
 INTERNAL void reorder_slots(Tape *tape, int32_t *new_slots);
@@ -139,8 +141,11 @@ static inline size_t scratch_of_uniform(const Tape *tape)
     return 3 * tape->longest + tape->kept;
 }
 
-/* uniform.c: run the program without a batch. The forward pass returns the status that all samples have then. */
-INTERNAL int32_t forward_uniform(const Tapes *tapes, double *U, double *scratch, bool ignore);
+/* uniform.c: run the program without a batch. The forward pass returns the status that all samples have then. It may
+ * write to G, which is to be cleared after it. */
+INTERNAL int32_t forward_uniform(const Tapes *tapes, double *U, double *G, double *scratch, bool ignore);
+INTERNAL void clear_uniform_adjoints(const Tape *tape, double *G);
+INTERNAL bool uniform_adjoints_are_finite(const Tape *tape, const double *G);
 INTERNAL void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch);
 
 /* type.c */

@@ -112,7 +112,12 @@ static bool make_uniform(Tapes *tapes, const Program *program, Lowered *lowered)
             lowered->slots.items[k] = new_slots[lowered->slots.items[k]];
         }
     }
-    ok = ok && find_rows(tape) == 0;
+    uint8_t *uses = lowered->varying == 0 ? new_items(uniform, sizeof *uses) : NULL;
+    for (size_t k = 0; uses != NULL && k < program->outputs.count; k++) {
+        uses[lowered->slots.items[program->outputs.items[k]]] = 1;
+    }
+    ok = ok && (uses != NULL || lowered->varying > 0) && find_rows(tape, uses) == 0;
+    PyMem_Free(uses);
     if (ok) {
         double *constants = (double *)(void *)PyBytes_AS_STRING(tapes->constants);
         memset(constants, 0, uniform * sizeof *constants);
@@ -402,7 +407,7 @@ static bool run_all(Tapes *tapes, const Run *run, size_t threads, bool ignore)
     int32_t status = DONE;
     if (ok) {
         Py_BEGIN_ALLOW_THREADS
-        status = forward_uniform(tapes, run->U, scratch, ignore);
+        status = forward_uniform(tapes, run->U, run->G, scratch, ignore);
         Py_END_ALLOW_THREADS
         for (size_t i = 0; i < n; i++) {
             run->status[i] = status;

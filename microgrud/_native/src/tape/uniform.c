@@ -1,6 +1,7 @@
 /* Programs without a batch: one number for each slot, forward and backward. */
 #include "tape/blocks.h"
 #include "tape/instructions.h"
+#include "tape/run.h"
 
 /* Tell whether a sum pays for vectors. */
 static bool is_long(const int32_t *code)
@@ -118,7 +119,7 @@ static void backward_dots(const Tape *tape, const int32_t *code, const double *U
 }
 
 /* Run the program. Tell whether all results are finite, except those of operations that never raise. */
-static bool run_forward(const Tape *tape, double *U, double *scratch)
+static bool run_forward(const Tape *tape, double *U, double *G, double *scratch)
 {
     double *kept = scratch + 3 * tape->longest;
     bool fine = true;
@@ -150,10 +151,10 @@ static bool run_forward(const Tape *tape, double *U, double *scratch)
             U[code[1]] = U[slots[0]];
             continue;
         case CODE_ROW:
-            fine &= tape->blocks->forward_row(code, U, kept);
+            fine &= tape->blocks->forward_row(code, U, G, kept);
             continue;
         case CODE_ROW_SOFTMAX:
-            fine &= tape->blocks->forward_row_softmax(code, U, kept);
+            fine &= tape->blocks->forward_row_softmax(code, U, G, kept);
             continue;
         case CODE_WIDE:
             fine &= tape->blocks->forward_wide(code, U);
@@ -211,9 +212,22 @@ static bool all_hold(const Guard *guards, size_t count, const double *U)
     return !wrong;
 }
 
-int32_t forward_uniform(const Tapes *tapes, double *U, double *scratch, bool ignore)
+void clear_uniform_adjoints(const Tape *tape, double *G)
 {
-    const bool fine = run_forward(&tapes->uniform, U, scratch) || ignore;
+    const size_t first = tape->assigned_first, end = first + tape->assigned;
+    memset(G, 0, first * sizeof *G);
+    memset(G + end, 0, ((size_t)tape->uniform_count - end) * sizeof *G);
+}
+
+bool uniform_adjoints_are_finite(const Tape *tape, const double *G)
+{
+    const size_t end = tape->assigned_first + tape->assigned;
+    return all_finite(G, tape->assigned_first) && all_finite(G + end, (size_t)tape->uniform_count - end);
+}
+
+int32_t forward_uniform(const Tapes *tapes, double *U, double *G, double *scratch, bool ignore)
+{
+    const bool fine = run_forward(&tapes->uniform, U, G, scratch) || ignore;
     if (all_hold(tapes->sorted_guards, tapes->guard_count, U)) {
         return fine ? DONE : SUSPICIOUS;
     }
@@ -226,7 +240,7 @@ int32_t forward_uniform(const Tapes *tapes, double *U, double *scratch, bool ign
 
 void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch)
 {
-    const double *kept = scratch + 3 * tape->longest;
+    double *kept = scratch + 3 * tape->longest;
     for (size_t k = tape->count; k-- > 0;) {
         const int32_t *code = tape->code + tape->starts[k];
         switch (code[0]) {
