@@ -160,7 +160,7 @@ class _Recorder(tracing.Tracer):
         # More than the list refers to a result that is used: another node, the outputs, a guard. A new Value shows how
         # many references an unused result has.
         self.fallible.append(Value(0.0))
-        references = [sys.getrefcount(x) for x in self.fallible]
+        references = list(map(sys.getrefcount, self.fallible))
         unused = [x for x, count in zip(self.fallible, references) if count == references[-1]]
         self.guards += [Guard(x, "==", x, x._data == x._data) for x in unused[:-1]]
 

@@ -61,6 +61,32 @@ static int compare_ranks(const void *one, const void *other)
     return 0;
 }
 
+/* Write the ranks in order to `sorted`; `ends` has a zero for each level from 0 on, and one more. The ranks are
+ * distributed to their levels, where most are in order then. */
+static void sort_ranks(const Rank *ranks, size_t count, int32_t levels, size_t *ends, Rank *sorted)
+{
+    for (size_t k = 0; k < count; k++) {
+        ends[ranks[k].level + 1]++;
+    }
+    for (int32_t level = 0; level <= levels; level++) {
+        ends[level + 1] += ends[level];
+    }
+    for (size_t k = 0; k < count; k++) {
+        sorted[ends[ranks[k].level]++] = ranks[k];
+    }
+    for (int32_t level = 0; level < levels; level++) {
+        Rank *first = sorted + ends[level]; /* of the next level */
+        const size_t own = ends[level + 1] - ends[level];
+        size_t in_order = 1;
+        while (in_order < own && compare_ranks(first + in_order - 1, first + in_order) < 0) {
+            in_order++;
+        }
+        if (in_order < own) {
+            qsort(first, own, sizeof *first, compare_ranks);
+        }
+    }
+}
+
 static bool can_be_wide(const Rank *rank)
 {
     return rank->code < OP_LAST_TERNARY || rank->code == CODE_DOT ||
@@ -182,7 +208,7 @@ int widen(Tape *tape)
         return 0;
     }
     int32_t *levels = PyMem_Calloc((size_t)tape->uniform_count + 1, sizeof *levels);
-    Rank *ranks = PyMem_Malloc(count * sizeof *ranks);
+    Rank *ranks = PyMem_Malloc(2 * count * sizeof *ranks); /* and once more, sorted */
     /* wide instructions are shorter than what they replace */
     int32_t *code = PyMem_RawMalloc((tape->length + 1) * sizeof *code);
     int32_t *starts = PyMem_RawMalloc(count * sizeof *starts);
@@ -196,12 +222,17 @@ int widen(Tape *tape)
             ranks[k].place = (int32_t)k;
             most = ranks[k].level > most ? ranks[k].level : most;
         }
-        status = 0;
-        if ((size_t)most * FEWEST_PER_WIDE <= count) {
-            qsort(ranks, count, sizeof *ranks, compare_ranks);
-            rewrite(tape, ranks, code, starts);
+        const bool pays = (size_t)most * FEWEST_PER_WIDE <= count;
+        size_t *ends = pays ? PyMem_Calloc((size_t)most + 2, sizeof *ends) : NULL;
+        if (ends != NULL) {
+            sort_ranks(ranks, count, most, ends, ranks + count);
+            rewrite(tape, ranks + count, code, starts);
             code = starts = NULL;
+        } else if (pays) {
+            PyErr_NoMemory();
         }
+        status = pays && ends == NULL ? -1 : 0;
+        PyMem_Free(ends);
     }
     PyMem_Free(levels);
     PyMem_Free(ranks);
