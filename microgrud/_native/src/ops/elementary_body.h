@@ -25,6 +25,9 @@
         }                                                                                                              \
     }
 
+#ifndef HAS_TANH_OF_SIXTEENS
+#define tanh_of_sixteens(x, z, slope, n, any) 0
+#endif
 #define NOINLINE __attribute__((noinline))
 
 /* --- tanh and sigmoid, eight numbers at a time --- */
@@ -83,7 +86,8 @@ TARGET NOINLINE static void tanh_in_tail(const double *restrict x, double *restr
 TARGET static void block_tanh_and_slope(const double *restrict x, double *restrict z, double *restrict slope, size_t n)
 {
     _Alignas(64) uint64_t seen[8] = {0};
-    size_t i = 0;
+    bool any = false;
+    size_t i = tanh_of_sixteens(x, z, slope, n, &any);
     for (; i + 8 <= n; i += 8) {
         double magnitude[8], shifted[8], c[8], d[8];
         for (size_t k = 0; k < 8; k++) {
@@ -98,7 +102,7 @@ TARGET static void block_tanh_and_slope(const double *restrict x, double *restri
             slope[i + k] = both.slope;
         }
     }
-    if (any_in_tail(seen)) {
+    if (any || any_in_tail(seen)) {
         tanh_in_tail(x, z, slope, i);
     }
     if (i < n) {
