@@ -4,5 +4,7 @@
 #ifdef HAS_X86_SETS
 #include "ops/avx2.h"
 
+#include "ops/lanes.h"
+
 #include "ops/elementary_body.h"
 #endif

@@ -3,4 +3,6 @@
 
 #include "ops/baseline.h"
 
+#include "ops/lanes.h"
+
 #include "ops/elementary_body.h"

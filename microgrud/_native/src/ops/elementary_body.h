@@ -25,22 +25,9 @@
         }                                                                                                              \
     }
 
-#ifndef HAS_TANH_OF_SIXTEENS
-#define tanh_of_sixteens(x, z, slope, n, any) 0
-#endif
 #define NOINLINE __attribute__((noinline))
 
 /* --- tanh and sigmoid, eight numbers at a time --- */
-
-#ifndef HAS_LOOK_UP
-/* Find the numbers of quarters in a table. */
-TARGET LANE void look_up(const double table[32], const double shifted[8], double found[8])
-{
-    for (size_t k = 0; k < 8; k++) {
-        found[k] = table[bits_of(shifted[k]) % 32];
-    }
-}
-#endif
 
 /* Find the quarters of eight magnitudes, and gather all their bits. */
 TARGET LANE void quarters_for(const double magnitude[8], double skew, double shifted[8], uint64_t seen[8])
