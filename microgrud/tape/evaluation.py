@@ -107,6 +107,7 @@ class _Run:
         given = arguments.numbers
         self.numbers = given if isinstance(given, np.ndarray) else list(map(without_values, given))
         self.result = Evaluation()
+        self.known: list[Recording] = []
         self.without_room = 0
 
     def all_samples(self) -> None:
@@ -116,7 +117,8 @@ class _Run:
         recordings that continue there, and only these are tried next.
         """
         added: list[Recording] = []
-        candidates = [recording for recording in list(self.branches.recordings) if self.may_serve(recording)]
+        self.known = list(self.branches.recordings)
+        candidates = [recording for recording in self.known if self.may_serve(recording)]
         # The recording with most guards is the most selective: it is tried first.
         longest_first = sorted(candidates, key=lambda recording: -len(recording.outcomes))
         groups = [_Group(np.arange(self.count), longest_first, 0)]
@@ -149,14 +151,17 @@ class _Run:
     def record(self, sample: int) -> Recording | None:
         """Record the path of a sample; return None if it cannot be replayed, or if there are too many paths."""
         numbers, integers = self.arguments.sample(sample)
-        if not self.branches.has_room(integers):
+        # A recording that another thread has made in the meantime may be of the same path.
+        if not self.branches.has_room(integers) and set(self.branches.recordings) <= set(self.known):
             self.without_room += 1
             return None
         if len(self.result.recorded) == self.most:
             raise too_many_paths(self.most)
         self.result.recorded.append(sample)
         try:
-            return self.branches.record(self.arguments, numbers, integers)
+            own = self.branches.record(self.arguments, numbers, integers)
+            self.known += [] if own is None else [own]
+            return own
         except (ArithmeticError, ValueError) as error:
             self.name_sample(error, sample)
             raise
