@@ -68,6 +68,9 @@ TARGET static void backward_block(const Block *block)
     const Tape *tape = block->tape;
     for (size_t k = tape->count; k-- > 0;) {
         const int32_t *code = tape->code + tape->starts[k];
+        if (tape->first_writes[k] & SKIPPED) {
+            continue;
+        }
         switch (code[0]) {
         case CODE_LINEAR:
             backward_linear(block, code, tape->first_writes[k]);
@@ -88,9 +91,6 @@ TARGET static void backward_block(const Block *block)
             backward_tanh(block, code, tape->first_writes[k]);
             break;
         default:
-            if (is_step(code[0])) {
-                break;
-            }
             if (code[0] < OP_LAST_TERNARY) {
                 backward_simple(block, code, tape->first_writes[k]);
             } else if (!backward_lanes(block, code)) {

@@ -274,7 +274,7 @@ TARGET static void backward_simple(const Block *block, const int32_t *code, unsi
     const double *y = n > 1 ? operand(block, slots[1], buffers[1]) : x;
     const double *w = n > 2 ? operand(block, slots[2], buffers[2]) : x;
     const double *z = varying(tape, block->V, code[1]), *g = varying(tape, block->A, code[1]), *share[3];
-    const unsigned wanted = wanted_slopes(tape, slots, n);
+    const unsigned wanted = wanted_slopes(tape, slots, n) & ~(assign >> UNWANTED);
     const int exponent = small_exponent(tape, code, block->U);
     shares_of(code[0], exponent, block->width, g, z, x, y, w, wanted, shares, share);
     for (size_t k = 0; k < n; k++) {

@@ -30,6 +30,10 @@ enum {
  * finite. */
 extern INTERNAL bool never_raises[OP_COUNT];
 
+/* In `first_writes` of a batch: from bit UNWANTED on, the operands of a simple operation that get no adjoint; and SKIPPED
+ * for an instruction that the backward pass leaves out. */
+enum { UNWANTED = 4, SKIPPED = 0x80 };
+
 enum { WIDE_HEAD = 8 }; /* the numbers of CODE_WIDE before its slots */
 
 /* --- the slots of an instruction --- */

@@ -96,7 +96,8 @@ typedef struct {
     int32_t *constant_slots; /* their adjoints are not wanted, and may be infinite where all others are finite */
     size_t constants;
     bool *is_constant; /* the same, by slot; the tapes of a program share both */
-    uint8_t *first_writes; /* for each instruction, bits of the operands whose adjoints the backward pass assigns */
+    uint8_t *first_writes; /* for each instruction, bits of the operands whose adjoints the backward pass assigns; see
+                              UNWANTED and SKIPPED */
     int32_t *cleared_slots; /* their adjoints have to be cleared before a backward pass */
     size_t cleared;
     size_t longest; /* the greatest number of operands of an operation over a sequence */
