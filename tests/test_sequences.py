@@ -502,3 +502,15 @@ def test_functions_over_sequences_are_exact_on_mpmath_numbers(name: str) -> None
         result = TO_ONE_NUMBER[name]([mpf(x) for x in numbers])
         assert isinstance(result, mpf)
     assert_accurate(TO_ONE_NUMBER[name](numbers), result)
+
+
+#: Sums of these lie next to, or exactly in, the middle of two floats.
+halfway = st.sampled_from([1.0, -1.0, 2.0**-53, -(2.0**-53), 2.0**-54, 3.0 * 2.0**-54, 2.0**-105, 1.0 + 2.0**-52])
+tiny = st.integers(-5, 5).map(lambda k: k * 5e-324)
+
+
+@given(st.lists(halfway, min_size=1, max_size=70) | st.lists(tiny | any_size.map(lambda x: x / 128.0), min_size=1))
+def test_a_sum_is_rounded_once(xs: list[float]) -> None:
+    assert mg.sum(xs) == math.fsum(xs)
+    assert mg.sum([Value(x) for x in xs]).data == math.fsum(xs)
+    assert math.copysign(1.0, mg.sum(xs)) == math.copysign(1.0, math.fsum(xs))

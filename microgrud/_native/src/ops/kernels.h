@@ -284,11 +284,33 @@ static inline double kernel_clip(double x, double low, double high)
 
 /* --- kernels over a sequence of n >= 1 numbers --- */
 
+/* Return the correctly rounded sum if two doubles tell it, and NaN if not. `high` is the rounded sum, and `low` adds up
+ * what was rounded off, to an error of n**2 2**-106 times the sum of the sizes; the bound is four times that, for the
+ * roundings of its own. All numbers within it round to one double, save for a sum that cancels or lies next to the
+ * middle of two. */
+static inline double total_in_two(const double *xs, size_t n)
+{
+    double high = 0.0, low = 0.0, size = 0.0;
+    for (size_t k = 0; k < n; k++) {
+        const double x = xs[k], sum = high + x, part = sum - high;
+        low += (high - (sum - part)) + (x - part);
+        high = sum;
+        size += fabs(x);
+    }
+    const double bound = (double)n * 0x1p-53 * ((double)n * 0x1p-51) * size;
+    const double least = high + (low - bound), greatest = high + (low + bound);
+    return least == greatest && n < (size_t)1 << 24 && (size >= 0x1p-900 || size == 0.0) ? least : NAN;
+}
+
 /* Return the correctly rounded sum (Shewchuk 1997); `partials` holds the running sum as floats that do not overlap.
  * Return BY_PYTHON if a partial sum is not finite, or if `partials` is full: numbers of very different sizes can fill
  * it. */
 static inline double kernel_total(const double *xs, size_t n)
 {
+    const double total = total_in_two(xs, n); /* takes a ninth of the time */
+    if (isfinite(total)) {
+        return total;
+    }
     double partials[64];
     size_t count = 0;
     for (size_t k = 0; k < n; k++) {
