@@ -46,8 +46,9 @@ typedef int64_t Indices __attribute__((vector_size(64)));
 
 #define total(v) ((((v)[0] + (v)[1]) + ((v)[2] + (v)[3])) + (((v)[4] + (v)[5]) + ((v)[6] + (v)[7])))
 
-/* A block of samples. V holds BLOCK numbers of each varying slot, A their adjoints; U and G are the numbers and the
- * adjoints of uniform slots. Only the first `width` samples are in use, a multiple of 8. */
+/* A block of samples. V holds `width` numbers of each varying slot, A their adjoints; U and G are the numbers and the
+ * adjoints of uniform slots. The width is a multiple of 8, and at most BLOCK. Slots are as far apart as they are wide:
+ * in a narrow block whose slots were BLOCK numbers apart, the nearest cache would find a place for only 32 of them. */
 typedef struct {
     const Tape *tape;
     size_t width;
@@ -92,9 +93,9 @@ INTERNAL const Blocks *find_blocks(const char *set);
 /* Return the names of all sets that run here as a list, the best first. */
 INTERNAL PyObject *names_of_sets(void);
 
-static inline double *varying(const Tape *tape, double *numbers, int32_t slot)
+static inline double *varying(const Block *block, double *numbers, int32_t slot)
 {
-    return numbers + (size_t)(slot - tape->uniform_count) * BLOCK;
+    return numbers + (size_t)(slot - block->tape->uniform_count) * block->width;
 }
 
 #endif

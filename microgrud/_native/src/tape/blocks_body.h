@@ -51,7 +51,7 @@ TARGET static void forward_block(const Block *block)
             forward_softmax(block, code);
             break;
         case CODE_DETACH:
-            memcpy(varying(tape, block->V, code[1]), varying(tape, block->V, code[3]), block->width * sizeof(double));
+            memcpy(varying(block, block->V, code[1]), varying(block, block->V, code[3]), block->width * sizeof(double));
             break;
         default:
             if (code[0] < OP_LAST_TERNARY || code[0] == CODE_TANH) {

@@ -6,7 +6,7 @@
 TARGET static const double *operand(const Block *block, int32_t slot, double *buffer)
 {
     if (slot >= block->tape->uniform_count) {
-        return varying(block->tape, block->V, slot);
+        return varying(block, block->V, slot);
     }
     fill(block, buffer, block->U[slot]);
     return buffer;
@@ -23,7 +23,7 @@ TARGET static void add_shares(const Block *block, int32_t slot, const double *re
         return;
     }
     const size_t width = WIDTH(block);
-    double *restrict a = varying(block->tape, block->A, slot);
+    double *restrict a = varying(block, block->A, slot);
     if (assign) {
         memcpy(a, share, width * sizeof(double));
         return;
@@ -80,7 +80,7 @@ TARGET static void forward_softmax(const Block *block, const int32_t *code)
         if (s.out[k] < 0) {
             continue;
         }
-        double *z = varying(block->tape, block->V, s.out[k]);
+        double *z = varying(block, block->V, s.out[k]);
         const double *x = operand(block, s.x[k], copy);
         for (size_t i = 0; i < width; i++) {
             z[i] = code[0] == CODE_SOFTMAX ? e[k * BLOCK + i] / (1.0 + others[i]) : (x[i] - most[i]) - others[i];
@@ -113,7 +113,7 @@ TARGET static void backward_softmax(const Block *block, const int32_t *code)
     memset(weighted, 0, BLOCK * sizeof *weighted);
     for (size_t k = 0; k < s.n; k++) {
         double *own = share + k * BLOCK;
-        const double *g = s.out[k] < 0 ? NULL : varying(block->tape, block->A, s.out[k]);
+        const double *g = s.out[k] < 0 ? NULL : varying(block, block->A, s.out[k]);
         for (size_t i = 0; i < width; i++) {
             own[i] /= sum[i];
             weighted[i] += g == NULL ? 0.0 : code[0] == CODE_SOFTMAX ? g[i] * own[i] : g[i];
@@ -121,7 +121,7 @@ TARGET static void backward_softmax(const Block *block, const int32_t *code)
     }
     for (size_t k = 0; k < s.n; k++) {
         double *own = share + k * BLOCK;
-        const double *g = s.out[k] < 0 ? NULL : varying(block->tape, block->A, s.out[k]);
+        const double *g = s.out[k] < 0 ? NULL : varying(block, block->A, s.out[k]);
         for (size_t i = 0; i < width; i++) {
             const double gi = g == NULL ? 0.0 : g[i];
             own[i] = code[0] == CODE_SOFTMAX ? own[i] * (gi - weighted[i]) : gi - own[i] * weighted[i];
@@ -239,9 +239,9 @@ TARGET static void forward_simple(const Block *block, const int32_t *code)
     const double *x = operand(block, slots[0], buffers[0]);
     const double *y = n > 1 ? operand(block, slots[1], buffers[1]) : x;
     const double *w = n > 2 ? operand(block, slots[2], buffers[2]) : x;
-    double *z = varying(block->tape, block->V, code[1]);
+    double *z = varying(block, block->V, code[1]);
     if (code[0] == CODE_TANH) { /* with the derivative, which the backward pass reads from a slot */
-        FAST.tanh_and_slope(x, z, varying(block->tape, block->V, code[4]), WIDTH(block));
+        FAST.tanh_and_slope(x, z, varying(block, block->V, code[4]), WIDTH(block));
         return;
     }
     const int exponent = small_exponent(block->tape, code, block->U);
@@ -254,9 +254,9 @@ TARGET static void forward_simple(const Block *block, const int32_t *code)
 TARGET static void backward_tanh(const Block *block, const int32_t *code, bool assign)
 {
     const size_t width = WIDTH(block);
-    const double *restrict g = varying(block->tape, block->A, code[1]);
-    const double *restrict slope = varying(block->tape, block->V, code[4]);
-    double *restrict a = varying(block->tape, block->A, code[3]);
+    const double *restrict g = varying(block, block->A, code[1]);
+    const double *restrict slope = varying(block, block->V, code[4]);
+    double *restrict a = varying(block, block->A, code[3]);
     if (assign) {
         EACH(a[i] = g[i] * slope[i])
     } else {
@@ -273,7 +273,7 @@ TARGET static void backward_simple(const Block *block, const int32_t *code, unsi
     const double *x = operand(block, slots[0], buffers[0]);
     const double *y = n > 1 ? operand(block, slots[1], buffers[1]) : x;
     const double *w = n > 2 ? operand(block, slots[2], buffers[2]) : x;
-    const double *z = varying(tape, block->V, code[1]), *g = varying(tape, block->A, code[1]), *share[3];
+    const double *z = varying(block, block->V, code[1]), *g = varying(block, block->A, code[1]), *share[3];
     const unsigned wanted = wanted_slopes(tape, slots, n) & ~(assign >> UNWANTED);
     const int exponent = small_exponent(tape, code, block->U);
     shares_of(code[0], exponent, block->width, g, z, x, y, w, wanted, shares, share);
@@ -289,13 +289,13 @@ TARGET static void backward_simple(const Block *block, const int32_t *code, unsi
 static inline double number_at(const Block *block, int32_t slot, size_t i)
 {
     const int32_t uniform = block->tape->uniform_count;
-    return slot < uniform ? block->U[slot] : block->V[(size_t)(slot - uniform) * BLOCK + i];
+    return slot < uniform ? block->U[slot] : block->V[(size_t)(slot - uniform) * block->width + i];
 }
 
 static inline double *adjoint_at(const Block *block, int32_t slot, size_t i)
 {
     const int32_t uniform = block->tape->uniform_count;
-    return slot < uniform ? block->G + slot : block->A + (size_t)(slot - uniform) * BLOCK + i;
+    return slot < uniform ? block->G + slot : block->A + (size_t)(slot - uniform) * block->width + i;
 }
 
 static inline void gather(const Block *block, const int32_t *slots, size_t n, size_t i, double *xs)
@@ -308,7 +308,7 @@ static inline void gather(const Block *block, const int32_t *slots, size_t n, si
 /* The caller has checked the index. */
 TARGET static void forward_take(const Block *block, const int32_t *code)
 {
-    double *z = varying(block->tape, block->V, code[1]);
+    double *z = varying(block, block->V, code[1]);
     for (size_t i = 0; i < block->width; i++) {
         z[i] = number_at(block, code[4 + (size_t)number_at(block, code[3], i)], i);
     }
@@ -316,7 +316,7 @@ TARGET static void forward_take(const Block *block, const int32_t *code)
 
 TARGET static void backward_take(const Block *block, const int32_t *code)
 {
-    const double *g = varying(block->tape, block->A, code[1]);
+    const double *g = varying(block, block->A, code[1]);
     for (size_t i = 0; i < block->width; i++) {
         *adjoint_at(block, code[4 + (size_t)number_at(block, code[3], i)], i) += g[i];
     }
@@ -328,7 +328,7 @@ TARGET static void forward_sequence(const Block *block, const int32_t *code)
 {
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
-    double *z = varying(block->tape, block->V, code[1]), *xs = block->scratch;
+    double *z = varying(block, block->V, code[1]), *xs = block->scratch;
     for (size_t i = 0; i < block->width; i++) {
         gather(block, slots, n, i, xs);
         z[i] = sequence_number((Op)code[0], xs, n, xs + n);
@@ -340,7 +340,7 @@ TARGET static void backward_sequence(const Block *block, const int32_t *code)
 {
     const size_t n = (size_t)code[2];
     const int32_t *slots = code + 3;
-    const double *z = varying(block->tape, block->V, code[1]), *g = varying(block->tape, block->A, code[1]);
+    const double *z = varying(block, block->V, code[1]), *g = varying(block, block->A, code[1]);
     double *xs = block->scratch, *slopes = xs + n, *rest = xs + 2 * n;
     for (size_t i = 0; i < block->width; i++) {
         if (g[i] == 0.0) {

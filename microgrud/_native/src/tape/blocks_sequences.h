@@ -157,7 +157,7 @@ TARGET static void backward_extreme(const Block *block, const int32_t *code, con
 TARGET static bool forward_lanes(const Block *block, const int32_t *code)
 {
     const size_t width = WIDTH(block), n = (size_t)code[2];
-    double *z = varying(block->tape, block->V, code[1]), scale[BLOCK] ALIGNED;
+    double *z = varying(block, block->V, code[1]), scale[BLOCK] ALIGNED;
     switch (code[0]) {
     case OP_LOGSUMEXP:
         logsumexp_of_lanes(block, code, z);
@@ -194,7 +194,7 @@ TARGET static bool forward_lanes(const Block *block, const int32_t *code)
 TARGET static bool backward_lanes(const Block *block, const int32_t *code)
 {
     const size_t width = WIDTH(block);
-    const double *z = varying(block->tape, block->V, code[1]), *g = varying(block->tape, block->A, code[1]);
+    const double *z = varying(block, block->V, code[1]), *g = varying(block, block->A, code[1]);
     double share[BLOCK] ALIGNED;
     switch (code[0]) {
     case OP_LOGSUMEXP:

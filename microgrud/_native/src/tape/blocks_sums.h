@@ -36,7 +36,7 @@ TARGET CONTRACTED static void add_weighted(const Block *block, double *restrict 
     for (; c + 32 <= block->width; c += 32) {
         Vec a0 = load(out + c), a1 = load(out + c + 8), a2 = load(out + c + 16), a3 = load(out + c + 24);
         for (size_t j = 0; j < n; j++) {
-            const double w = U[u[j]], *x = V + (size_t)v[j] * BLOCK + c;
+            const double w = U[u[j]], *x = V + (size_t)v[j] * block->width + c;
             a0 += w * load(x), a1 += w * load(x + 8), a2 += w * load(x + 16), a3 += w * load(x + 24);
         }
         store(out + c, a0), store(out + c + 8, a1), store(out + c + 16, a2), store(out + c + 24, a3);
@@ -44,7 +44,7 @@ TARGET CONTRACTED static void add_weighted(const Block *block, double *restrict 
     for (; c < block->width; c += 8) {
         Vec a = load(out + c);
         for (size_t j = 0; j < n; j++) {
-            a += U[u[j]] * load(V + (size_t)v[j] * BLOCK + c);
+            a += U[u[j]] * load(V + (size_t)v[j] * block->width + c);
         }
         store(out + c, a);
     }
@@ -55,7 +55,8 @@ TARGET CONTRACTED static void add_weighted(const Block *block, double *restrict 
  * base it is 0 if `assign`, and otherwise the old out[r]. */
 TARGET LANE void add_four_sums(double *const out[4], const double *restrict numbers, const int32_t *slots,
                                int32_t first_slot, const double *restrict U, const int32_t *const u[4], size_t step,
-                               size_t n, const int32_t *base, bool assign, size_t c, const int vectors)
+                               size_t n, const int32_t *base, bool assign, size_t width, size_t c,
+                               const int vectors)
 {
     PRAGMA_CONTRACTED
     Vec s[4][VECTORS];
@@ -65,7 +66,7 @@ TARGET LANE void add_four_sums(double *const out[4], const double *restrict numb
         }
     }
     for (size_t j = 0; j < n; j++) {
-        const double *x = numbers + (size_t)(slots[j] - first_slot) * BLOCK + c;
+        const double *x = numbers + (size_t)(slots[j] - first_slot) * width + c;
         for (int r = 0; r < 4; r++) {
             const double w = U[u[r][j * step]];
             for (int k = 0; k < vectors; k++) {
@@ -86,12 +87,10 @@ TARGET CONTRACTED static void four_sums(const Block *block, double *const out[4]
 {
     size_t c = 0;
     for (; c + 8 * VECTORS <= block->width; c += 8 * VECTORS) {
-        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, assign, c,
-                                 VECTORS);
+        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, assign, block->width, c, VECTORS);
     }
     for (; c < block->width; c += 8) {
-        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, assign, c,
-                                 1);
+        add_four_sums(out, numbers, slots, first_slot, block->U, u, step, n, base, assign, block->width, c, 1);
     }
 }
 
@@ -154,8 +153,8 @@ TARGET CONTRACTED static void eight_weighted(const Block *block, const double *r
     for (size_t i = 0; i < block->width; i += 8) {
         const Vec gi = load(g + i);
         for (int k = 0; k < 8; k++) {
-            double *a = block->A + (size_t)v[k] * BLOCK + i;
-            s[k] += gi * load(block->V + (size_t)v[k] * BLOCK + i);
+            double *a = block->A + (size_t)v[k] * block->width + i;
+            s[k] += gi * load(block->V + (size_t)v[k] * block->width + i);
             store(a, (assign ? EIGHT_TIMES(0.0) : load(a)) + block->U[u[k]] * gi);
         }
     }
@@ -166,15 +165,15 @@ TARGET static void forward_linear(const Block *block, const int32_t *code)
 {
     const Linear f = read_linear(code);
     const size_t width = WIDTH(block);
-    double *restrict out = varying(block->tape, block->V, f.out);
+    double *restrict out = varying(block, block->V, f.out);
     fill(block, out, block->U[f.base]);
     for (size_t j = 0; j < f.plain; j++) {
-        const double *restrict x = varying(block->tape, block->V, f.terms[j]);
+        const double *restrict x = varying(block, block->V, f.terms[j]);
         EACH(out[i] += x[i])
     }
     add_weighted(block, out, f.v, f.u, f.weighted);
     for (size_t j = 0; j < f.products; j++) {
-        const double *x = varying(block->tape, block->V, f.x[j]), *y = varying(block->tape, block->V, f.y[j]);
+        const double *x = varying(block, block->V, f.x[j]), *y = varying(block, block->V, f.y[j]);
         EACH(out[i] = FUSED(x[i], y[i], out[i], HAS_FMA))
     }
     mark_suspicious(block, out); /* the eager sum, in another order, may be finite */
@@ -185,10 +184,10 @@ TARGET static void backward_linear(const Block *block, const int32_t *code, bool
     const Linear f = read_linear(code);
     const size_t width = WIDTH(block);
     double *V = block->V, *A = block->A;
-    const double *restrict g = varying(block->tape, A, f.out);
+    const double *restrict g = varying(block, A, f.out);
     block->G[f.base] += sum_of(block, g);
     for (size_t j = 0; j < f.plain; j++) {
-        double *restrict a = varying(block->tape, A, f.terms[j]);
+        double *restrict a = varying(block, A, f.terms[j]);
         EACH(a[i] += g[i])
     }
     size_t done = 0;
@@ -200,8 +199,8 @@ TARGET static void backward_linear(const Block *block, const int32_t *code, bool
         }
     }
     for (size_t j = done; j < f.weighted; j++) {
-        const double *x = V + (size_t)f.v[j] * BLOCK, w = block->U[f.u[j]];
-        double *restrict a = A + (size_t)f.v[j] * BLOCK;
+        const double *x = V + (size_t)f.v[j] * block->width, w = block->U[f.u[j]];
+        double *restrict a = A + (size_t)f.v[j] * block->width;
         if (assign) {
             fill(block, a, 0.0);
         }
@@ -211,8 +210,8 @@ TARGET static void backward_linear(const Block *block, const int32_t *code, bool
         EACH(a[i] = FUSED(w, g[i], a[i], HAS_FMA))
     }
     for (size_t j = 0; j < f.products; j++) {
-        const double *x = varying(block->tape, V, f.x[j]), *y = varying(block->tape, V, f.y[j]);
-        double *ax = varying(block->tape, A, f.x[j]), *ay = varying(block->tape, A, f.y[j]);
+        const double *x = varying(block, V, f.x[j]), *y = varying(block, V, f.y[j]);
+        double *ax = varying(block, A, f.x[j]), *ay = varying(block, A, f.y[j]);
         for (size_t i = 0; i < width; i++) { /* x and y may be the same slot */
             ax[i] = FUSED(g[i], y[i], ax[i], HAS_FMA);
             ay[i] = FUSED(g[i], x[i], ay[i], HAS_FMA);
@@ -228,18 +227,18 @@ TARGET static void forward_matrix(const Block *block, const int32_t *code)
         double *out[4];
         const int32_t *u[4];
         for (size_t k = 0; k < 4; k++) {
-            out[k] = varying(block->tape, block->V, m.out[r + k]);
+            out[k] = varying(block, block->V, m.out[r + k]);
             u[k] = m.u + (r + k) * m.columns;
         }
         four_sums(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r, true);
     }
     for (; r < m.rows; r++) {
-        double *out = varying(block->tape, block->V, m.out[r]);
+        double *out = varying(block, block->V, m.out[r]);
         fill(block, out, block->U[m.base[r]]);
         add_weighted(block, out, m.v, m.u + r * m.columns, m.columns);
     }
     for (r = 0; r < m.rows; r++) {
-        mark_suspicious(block, varying(block->tape, block->V, m.out[r]));
+        mark_suspicious(block, varying(block, block->V, m.out[r]));
     }
 }
 
@@ -254,18 +253,18 @@ TARGET static void add_transposed(const Block *block, const Matrix m, bool assig
         double *a[4];
         const int32_t *u[4];
         for (size_t k = 0; k < 4; k++) {
-            a[k] = A + (size_t)m.v[j + k] * BLOCK;
+            a[k] = A + (size_t)m.v[j + k] * block->width;
             u[k] = m.u + j + k;
         }
         four_sums(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows, NULL, assign);
     }
     for (; j < m.columns; j++) {
-        double *restrict a = A + (size_t)m.v[j] * BLOCK;
+        double *restrict a = A + (size_t)m.v[j] * block->width;
         if (assign) {
             fill(block, a, 0.0);
         }
         for (size_t r = 0; r < m.rows; r++) {
-            const double *restrict g = varying(block->tape, A, m.out[r]), w = block->U[m.u[r * m.columns + j]];
+            const double *restrict g = varying(block, A, m.out[r]), w = block->U[m.u[r * m.columns + j]];
             EACH(a[i] = FUSED(w, g[i], a[i], HAS_FMA))
         }
     }
@@ -276,7 +275,7 @@ TARGET static void backward_matrix(const Block *block, const int32_t *code, bool
     const Matrix m = read_matrix(code);
     double *V = block->V, *A = block->A, *G = block->G;
     for (size_t r = 0; r < m.rows; r++) {
-        G[m.base[r]] += sum_of(block, varying(block->tape, A, m.out[r]));
+        G[m.base[r]] += sum_of(block, varying(block, A, m.out[r]));
     }
     bool wanted = false; /* usually all columns are inputs, or none */
     for (size_t k = 0; k < m.columns; k++) {
@@ -291,12 +290,12 @@ TARGET static void backward_matrix(const Block *block, const int32_t *code, bool
         const double *g[4], *x[4];
         double sums[16];
         for (size_t k = 0; k < 4; k++) {
-            g[k] = varying(block->tape, A, m.out[r + k]);
+            g[k] = varying(block, A, m.out[r + k]);
         }
         for (j = 0; j + 2 <= m.columns;) {
             const size_t some = j + 4 <= m.columns ? 4 : 2;
             for (size_t k = 0; k < some; k++) {
-                x[k] = V + (size_t)m.v[j + k] * BLOCK;
+                x[k] = V + (size_t)m.v[j + k] * block->width;
             }
             (some == 4 ? inner_4x4 : inner_4x2)(block, g, x, sums);
             for (size_t p = 0; p < 4; p++) {
@@ -307,12 +306,12 @@ TARGET static void backward_matrix(const Block *block, const int32_t *code, bool
             j += some;
         }
         for (size_t p = 0; p < 4 && j < m.columns; p++) {
-            G[m.u[(r + p) * m.columns + j]] += inner(block, g[p], V + (size_t)m.v[j] * BLOCK);
+            G[m.u[(r + p) * m.columns + j]] += inner(block, g[p], V + (size_t)m.v[j] * block->width);
         }
     }
     for (; r < m.rows; r++) {
         for (j = 0; j < m.columns; j++) {
-            const double *g = varying(block->tape, A, m.out[r]), *x = V + (size_t)m.v[j] * BLOCK;
+            const double *g = varying(block, A, m.out[r]), *x = V + (size_t)m.v[j] * block->width;
             G[m.u[r * m.columns + j]] += inner(block, g, x);
         }
     }

@@ -41,11 +41,12 @@ static void give_workspace_back(Tape *tape, double *workspace)
     }
 }
 
-static Block block_in(const Tape *tape, double *workspace, const double *U, double *G)
+static Block block_in(const Tape *tape, const Batch *batch, size_t width, double *workspace, double *G,
+                      int32_t unwanted)
 {
-    const size_t varying_numbers = (size_t)tape->varying_count * BLOCK;
+    const size_t varying_numbers = (size_t)tape->varying_count * width;
     double *A = workspace + varying_numbers, *suspicious = A + varying_numbers;
-    const Block block = {tape, 0, workspace, A, U, G, suspicious + BLOCK, suspicious, 0};
+    const Block block = {tape, width, workspace, A, batch->U, G, suspicious + BLOCK, suspicious, unwanted};
     return block;
 }
 
@@ -60,7 +61,7 @@ static void read_inputs(const Block *block, const Batch *batch, size_t start, si
 {
     const Tape *tape = block->tape;
     for (size_t k = 0; k < tape->inputs; k++) {
-        double *restrict x = varying(tape, block->V, tape->input_slots[k]);
+        double *restrict x = varying(block, block->V, tape->input_slots[k]);
         const Column column = batch->inputs[k];
         for (size_t i = 0; i < lanes; i++) {
             const size_t place = row_of(batch, start + i) * column.stride;
@@ -102,7 +103,7 @@ static void clear_adjoints(const Block *block)
 {
     const Tape *tape = block->tape;
     for (size_t k = 0; k < tape->cleared; k++) {
-        memset(varying(tape, block->A, tape->cleared_slots[k]), 0, block->width * sizeof(double));
+        memset(varying(block, block->A, tape->cleared_slots[k]), 0, block->width * sizeof(double));
     }
 }
 
@@ -112,7 +113,7 @@ static void seed(const Block *block, const Batch *batch, size_t start, size_t la
 {
     const Tape *tape = block->tape;
     for (size_t k = 0; k < tape->outputs; k++) {
-        double *a = varying(tape, block->A, tape->output_slots[k]);
+        double *a = varying(block, block->A, tape->output_slots[k]);
         const double *seeds = batch->seeds == NULL ? NULL : batch->seeds + k * batch->samples + start;
         for (size_t i = 0; i < lanes; i++) {
             const double own = seeds == NULL ? batch->weights[k] : seeds[i];
@@ -127,7 +128,7 @@ static bool write_input_gradients(const Block *block, const Batch *batch, size_t
     const Tape *tape = block->tape;
     double doubt = 0.0;
     for (size_t k = 0; k < tape->inputs; k++) {
-        const double *a = varying(tape, block->A, tape->input_slots[k]);
+        const double *a = varying(block, block->A, tape->input_slots[k]);
         double *to = batch->gradients[k].numbers;
         const size_t stride = batch->gradients[k].stride;
         if (to == NULL) {
@@ -251,21 +252,20 @@ static bool is_interrupted(InterruptCheck *check, size_t work)
 static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t stop, double *workspace, double *G,
                       InterruptCheck *check)
 {
-    Block block = block_in(tape, workspace, batch->U, G);
-    block.unwanted = is_backward(batch) ? count_unwanted(tape, batch) : 0;
+    const int32_t unwanted = is_backward(batch) ? count_unwanted(tape, batch) : 0;
     bool fine = true;
     for (size_t first = start; first < stop; first += BLOCK) {
         const size_t lanes = stop - first < BLOCK ? stop - first : BLOCK;
         if (is_interrupted(check, tape->length * lanes)) {
             return false;
         }
-        block.width = (lanes + 7) / 8 * 8;
+        const Block block = block_in(tape, batch, (lanes + 7) / 8 * 8, workspace, G, unwanted);
         read_inputs(&block, batch, first, lanes);
         memset(block.suspicious, 0, block.width * sizeof(double));
         tape->blocks->forward(&block);
         const bool any = set_status(&block, batch, first, lanes);
         for (size_t k = 0; k < tape->outputs; k++) {
-            memcpy(batch->outputs + k * batch->samples + first, varying(tape, block.V, tape->output_slots[k]),
+            memcpy(batch->outputs + k * batch->samples + first, varying(&block, block.V, tape->output_slots[k]),
                    lanes * sizeof(double));
         }
         if (fine && any && is_backward(batch)) {
