@@ -74,8 +74,27 @@ static void read_inputs(const Block *block, const Batch *batch, size_t start, si
     }
 }
 
-/* Write the status of each sample; return whether any of them is DONE. */
-static bool set_status(const Block *block, const Batch *batch, size_t start, size_t lanes)
+bool all_finite(const double *numbers, size_t count)
+{
+    double doubts[8] = {0.0};
+    size_t k = 0;
+    for (; k + 8 <= count; k += 8) {
+        for (size_t i = 0; i < 8; i++) {
+            doubts[i] += numbers[k + i] - numbers[k + i];
+        }
+    }
+    for (; k < count; k++) {
+        doubts[0] += numbers[k] - numbers[k];
+    }
+    double doubt = 0.0;
+    for (k = 0; k < 8; k++) {
+        doubt += doubts[k];
+    }
+    return doubt == 0.0;
+}
+
+/* Write the status of each sample; return how many of them are DONE. */
+static size_t set_status(const Block *block, const Batch *batch, size_t start, size_t lanes)
 {
     const Tape *tape = block->tape;
     int32_t *status = batch->status + start;
@@ -90,13 +109,14 @@ static bool set_status(const Block *block, const Batch *batch, size_t start, siz
             done -= status[i] != DONE;
         }
     }
-    for (size_t i = 0; i < lanes && !batch->ignore; i++) {
+    const bool fine = batch->ignore || all_finite(block->suspicious, block->width);
+    for (size_t i = 0; i < lanes && !fine; i++) {
         if (status[i] == DONE && block->suspicious[i] != 0.0) { /* NaN is not 0 */
             status[i] = SUSPICIOUS;
             done--;
         }
     }
-    return done > 0;
+    return done;
 }
 
 static void clear_adjoints(const Block *block)
@@ -123,10 +143,10 @@ static void seed(const Block *block, const Batch *batch, size_t start, size_t la
 }
 
 /* Write the derivatives of the samples that are DONE; return whether all of them are finite. */
-static bool write_input_gradients(const Block *block, const Batch *batch, size_t start, size_t lanes)
+static bool write_input_gradients(const Block *block, const Batch *batch, size_t start, size_t lanes, bool all_done)
 {
     const Tape *tape = block->tape;
-    double doubt = 0.0;
+    bool fine = true;
     for (size_t k = 0; k < tape->inputs; k++) {
         const double *a = varying(block, block->A, tape->input_slots[k]);
         double *to = batch->gradients[k].numbers;
@@ -134,14 +154,19 @@ static bool write_input_gradients(const Block *block, const Batch *batch, size_t
         if (to == NULL) {
             continue;
         }
+        if (all_done && stride == 1 && batch->rows == NULL) { /* a tenth of the time */
+            memcpy(to + start, a, lanes * sizeof *a);
+            fine &= all_finite(a, lanes);
+            continue;
+        }
         for (size_t i = 0; i < lanes; i++) {
             if (batch->status[start + i] == DONE) {
-                doubt += a[i] - a[i];
+                fine &= a[i] - a[i] == 0.0;
                 to[row_of(batch, start + i) * stride] = a[i];
             }
         }
     }
-    return doubt == 0.0;
+    return fine;
 }
 
 /* Return how many of the varying slots, from the first one on, are inputs, if no derivatives with respect to inputs are
@@ -156,25 +181,6 @@ static int32_t count_unwanted(const Tape *tape, const Batch *batch)
         first_inputs += tape->input_slots[k] == tape->uniform_count + first_inputs;
     }
     return first_inputs;
-}
-
-bool all_finite(const double *numbers, size_t count)
-{
-    double doubts[8] = {0.0};
-    size_t k = 0;
-    for (; k + 8 <= count; k += 8) {
-        for (size_t i = 0; i < 8; i++) {
-            doubts[i] += numbers[k + i] - numbers[k + i];
-        }
-    }
-    for (; k < count; k++) {
-        doubts[0] += numbers[k] - numbers[k];
-    }
-    double doubt = 0.0;
-    for (k = 0; k < 8; k++) {
-        doubt += doubts[k];
-    }
-    return doubt == 0.0;
 }
 
 double sum_in_order(const double *numbers, size_t stride, size_t count)
@@ -263,16 +269,16 @@ static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t
         read_inputs(&block, batch, first, lanes);
         memset(block.suspicious, 0, block.width * sizeof(double));
         tape->blocks->forward(&block);
-        const bool any = set_status(&block, batch, first, lanes);
+        const size_t done = set_status(&block, batch, first, lanes);
         for (size_t k = 0; k < tape->outputs; k++) {
             memcpy(batch->outputs + k * batch->samples + first, varying(&block, block.V, tape->output_slots[k]),
                    lanes * sizeof(double));
         }
-        if (fine && any && is_backward(batch)) {
+        if (fine && done > 0 && is_backward(batch)) {
             clear_adjoints(&block);
             seed(&block, batch, first, lanes);
             tape->blocks->backward(&block);
-            fine = write_input_gradients(&block, batch, first, lanes) || batch->ignore;
+            fine = write_input_gradients(&block, batch, first, lanes, done == lanes) || batch->ignore;
         }
     }
     if (!is_backward(batch)) {
