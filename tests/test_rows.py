@@ -281,3 +281,25 @@ def test_an_array_in_a_graph_is_differentiated_through_the_call() -> None:
     y.backward()
     assert w.grad == pytest.approx(float(mg.logsumexp(xs)), rel=1e-14)
     assert mg.grad(lambda w: compiled(xs, w) ** 2)(1.5) == pytest.approx(3.0 * float(mg.logsumexp(xs)) ** 2, rel=1e-13)
+
+
+@pytest.mark.parametrize("count", [3, 40])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_the_adjoint_at_a_share_near_1_keeps_its_digits(name: str, count: int) -> None:
+    """1 less the share would be 0 where the margin of a class is 40 or more."""
+    weights = np.random.default_rng(0).normal(size=count)
+    for used in ([0], [0, 2], range(count)):
+
+        def f(x: Any, used: Any = used) -> Any:
+            y = getattr(mg, name)(x)
+            return mg.sum([weights[k] * y[k] for k in used])
+
+        points = np.random.default_rng(1).normal(size=(20, count))
+        points[:, 0] += np.linspace(0.0, 200.0, 20)
+        of_list, of_array, of_batch = compile(f), compile(f), compile(f, batched="x", reduction="sum")
+        for _ in range(2):  # recorded, then replayed
+            found = of_batch.value_and_grad(points)[1]
+            for point, of_sample in zip(points, found):
+                expected = value_and_grad(f)(point)[1]
+                for own in (of_list.value_and_grad(list(point))[1], of_array.value_and_grad(point)[1], of_sample):
+                    np.testing.assert_allclose(np.array(own, dtype=float), expected, rtol=1e-11)

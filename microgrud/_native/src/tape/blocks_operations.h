@@ -94,7 +94,9 @@ TARGET static void backward_softmax(const Block *block, const int32_t *code)
     const Softmax s = read_softmax(code);
     const size_t width = WIDTH(block);
     double *share = block->scratch, *most = share + s.n * BLOCK, *sum = most + BLOCK, *weighted = sum + BLOCK;
+    const bool is_log = code[0] == CODE_LOG_SOFTMAX;
     double copy[BLOCK] ALIGNED;
+    LargeShare large[BLOCK];
     for (size_t i = 0; i < width; i++) {
         sum[i] = 0.0;
     }
@@ -111,12 +113,18 @@ TARGET static void backward_softmax(const Block *block, const int32_t *code)
         }
     }
     memset(weighted, 0, BLOCK * sizeof *weighted);
+    memset(large, 0, sizeof large);
     for (size_t k = 0; k < s.n; k++) {
         double *own = share + k * BLOCK;
         const double *g = s.out[k] < 0 ? NULL : varying(block, block->A, s.out[k]);
         for (size_t i = 0; i < width; i++) {
             own[i] /= sum[i];
-            weighted[i] += g == NULL ? 0.0 : code[0] == CODE_SOFTMAX ? g[i] * own[i] : g[i];
+            const double gi = g == NULL ? 0.0 : g[i], term = is_log ? gi : gi * own[i];
+            const bool is_large = own[i] > 0.5;
+            weighted[i] += term;
+            large[i].adjoint = is_large ? gi : large[i].adjoint;
+            large[i].rest += is_large ? 0.0 : own[i];
+            large[i].others += is_large ? 0.0 : term;
         }
     }
     for (size_t k = 0; k < s.n; k++) {
@@ -124,7 +132,8 @@ TARGET static void backward_softmax(const Block *block, const int32_t *code)
         const double *g = s.out[k] < 0 ? NULL : varying(block, block->A, s.out[k]);
         for (size_t i = 0; i < width; i++) {
             const double gi = g == NULL ? 0.0 : g[i];
-            own[i] = code[0] == CODE_SOFTMAX ? own[i] * (gi - weighted[i]) : gi - own[i] * weighted[i];
+            const double usual = is_log ? gi - own[i] * weighted[i] : own[i] * (gi - weighted[i]);
+            own[i] = own[i] > 0.5 ? adjoint_at_large_share(&large[i], own[i], is_log) : usual;
         }
         add_shares(block, s.x[k], own, false);
     }

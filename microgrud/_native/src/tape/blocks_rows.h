@@ -319,7 +319,8 @@ TARGET static bool forward_row_softmax(const int32_t *code, double *U, double *G
     return fine;
 }
 
-/* The adjoint of x_k is s_k (g_k - sum of g s) for softmax, and g_k - s_k (sum of g) for its logarithm. */
+/* The adjoint of x_k is s_k (g_k - sum of g s) for softmax, and g_k - s_k (sum of g) for its logarithm. A share above 1/2
+ * can only be that of the greatest number, whose exponential is 1. */
 TARGET static void backward_row_softmax(const int32_t *code, double *G, double *kept)
 {
     const RowSoftmax s = read_row_softmax(code);
@@ -327,16 +328,26 @@ TARGET static void backward_row_softmax(const int32_t *code, double *G, double *
     const size_t n = s.row.n;
     const bool alone = s.row.alone;
     double weighted = 0.0, *a = G + s.row.first;
+    LargeShare large = {0.0, 0.0, 0.0};
+    size_t top = n;
+    for (size_t k = 0; k < n && whole < 2.0; k++) {
+        top = e[k] == 1.0 ? k : top;
+        large.rest += e[k] == 1.0 ? 0.0 : e[k] / whole;
+    }
     bool any = false;
     for (size_t j = 0; j < s.used; j++) {
-        const double g = G[s.out[j]];
-        weighted += s.is_log ? g : g * (e[s.places[j]] / whole);
+        const double g = G[s.out[j]], term = s.is_log ? g : g * (e[s.places[j]] / whole);
+        const bool is_large = (size_t)s.places[j] == top;
+        weighted += term;
+        large.adjoint = is_large ? g : large.adjoint;
+        large.others += is_large ? 0.0 : term;
         any |= g != 0.0;
     }
     if (!any) { /* adjoints of 0 pass nothing on */
         memset(a, 0, alone ? n * sizeof *a : 0);
         return;
     }
+    const double before = alone || top == n ? 0.0 : a[top];
     for (size_t j = 0; j < s.used && !s.is_log; j++) { /* before the exponentials are overwritten */
         G[s.out[j]] *= e[s.places[j]] / whole;
     }
@@ -349,6 +360,9 @@ TARGET static void backward_row_softmax(const int32_t *code, double *G, double *
     for (size_t j = 0; j < s.used; j++) {
         a[s.places[j]] += G[s.out[j]];
         G[s.out[j]] += 0.0 * (a[s.places[j]] + weighted / whole); /* NaN if a share is not finite, as above */
+    }
+    if (top < n) {
+        a[top] = before + adjoint_at_large_share(&large, 1.0 / whole, s.is_log);
     }
 }
 #undef SHARE

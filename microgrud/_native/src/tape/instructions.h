@@ -152,6 +152,21 @@ typedef struct {
     const int32_t *out, *x;
 } Softmax;
 
+/* Softmax gives at most one number a share s above 1/2. Its adjoint is g (1 - s) less s times the sum of the other g for
+ * the logarithm, and s times (g (1 - s) less the sum of the other g times their shares) for softmax itself. 1 - s would
+ * cancel, and is the sum of the other shares. */
+typedef struct {
+    double adjoint; /* g, of its result */
+    double rest;    /* the sum of the other shares */
+    double others;  /* the sum of the other adjoints, times their shares for softmax */
+} LargeShare;
+
+static inline double adjoint_at_large_share(const LargeShare *large, double share, bool is_log)
+{
+    return is_log ? large->adjoint * large->rest - share * large->others
+                  : share * (large->adjoint * large->rest - large->others);
+}
+
 static inline Softmax read_softmax(const int32_t *code)
 {
     Softmax s = {(size_t)code[1], code + 2, code + 2 + code[1]};

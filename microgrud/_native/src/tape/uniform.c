@@ -64,6 +64,7 @@ static void backward_softmax_uniform(const int32_t *code, const double *U, doubl
 {
     const Softmax s = read_softmax(code);
     double most = -INFINITY, sum = 0.0, weighted = 0.0;
+    LargeShare large = {0.0, 0.0, 0.0};
     bool any = false;
     for (size_t k = 0; k < s.n; k++) {
         most = U[s.x[k]] > most ? U[s.x[k]] : most;
@@ -75,7 +76,12 @@ static void backward_softmax_uniform(const int32_t *code, const double *U, doubl
     for (size_t k = 0; k < s.n; k++) {
         share[k] /= sum;
         const double g = s.out[k] < 0 ? 0.0 : G[s.out[k]];
-        weighted += code[0] == CODE_SOFTMAX ? g * share[k] : g;
+        const double term = code[0] == CODE_SOFTMAX ? g * share[k] : g;
+        const bool is_large = share[k] > 0.5;
+        weighted += term;
+        large.adjoint = is_large ? g : large.adjoint;
+        large.rest += is_large ? 0.0 : share[k];
+        large.others += is_large ? 0.0 : term;
         any |= g != 0.0;
     }
     if (!any) { /* adjoints of 0 pass nothing on */
@@ -83,7 +89,9 @@ static void backward_softmax_uniform(const int32_t *code, const double *U, doubl
     }
     for (size_t k = 0; k < s.n; k++) {
         const double g = s.out[k] < 0 ? 0.0 : G[s.out[k]];
-        G[s.x[k]] += code[0] == CODE_SOFTMAX ? share[k] * (g - weighted) : g - share[k] * weighted;
+        G[s.x[k]] += share[k] > 0.5              ? adjoint_at_large_share(&large, share[k], code[0] == CODE_LOG_SOFTMAX)
+                     : code[0] == CODE_SOFTMAX ? share[k] * (g - weighted)
+                                               : g - share[k] * weighted;
     }
 }
 
