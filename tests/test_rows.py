@@ -303,3 +303,21 @@ def test_the_adjoint_at_a_share_near_1_keeps_its_digits(name: str, count: int) -
                 expected = value_and_grad(f)(point)[1]
                 for own in (of_list.value_and_grad(list(point))[1], of_array.value_and_grad(point)[1], of_sample):
                     np.testing.assert_allclose(np.array(own, dtype=float), expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "norm", "logsumexp"])
+def test_functions_take_arrays_of_values_as_they_take_lists(name: str) -> None:
+    f, values = FUNCTIONS[name], [mg.Value(x) for x in numbers(12, 1.0, 3)]
+    array = np.array(values, dtype=object)
+    for own, items in ((array, values), (array[::2], values[::2]), (array[::-1], values[::-1])):
+        assert f(own).data == f(items).data
+        assert f(own)._prev == f(items)._prev
+    assert mg.dot(array, array[::-1], 0.5).data == mg.dot(values, values[::-1], 0.5).data
+    with pytest.raises(TypeError):
+        f(array.reshape(3, 4))
+    with pytest.raises(TypeError):
+        f(np.empty(3, dtype=object))
+    if name == "sum":
+        assert f(array[:0]) == 0.0
+    with pytest.raises(TypeError):
+        f(np.ma.masked_array(array, mask=[True] + 11 * [False]))
