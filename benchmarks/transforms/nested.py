@@ -92,7 +92,7 @@ def by_autograd(steps: int) -> Step:
 
 
 NESTED = Workload(
-    title="x = x - 0.01 * grad(inner)(x) inside grad, n times",
+    title="descent inside grad, x = x - 0.01 * grad(inner)(x), n times",
     cases=("100", "1,000", "10,000"),
     data=data,
     programs={
