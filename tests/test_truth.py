@@ -6,7 +6,9 @@ import copy
 import json
 import math
 import pickle
+import statistics
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -83,6 +85,14 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "sorted": lambda x: sorted([x, 0.25, -0.25])[1] * x,
     "numpy": lambda x: x * float(np.float64(2.0) * (x > 0)) + x * np.array([x > 0, True], dtype=float).sum(),
     "numpy where": lambda x: x * float(np.where(x > 0, 2.0, 3.0)) + x * int(np.logical_not(x > 1)),
+    "bools of numpy": lambda x: (
+        x * ((x > 0) + np.bool_(True)) + ((x > 0) & np.bool_(True)) * x + (np.bool_(False) | (x > 1))
+    ),
+    "integers of numpy": lambda x: (
+        [x, -x, 2.0 * x, x * x][(x > 0) * np.int64(2) + (x > 1)] + ((x > 0) * np.int8(100)) * x
+    ),
+    "fraction": lambda x: x * float(Fraction((x > 0) + 1, 3)) + (x > 1),
+    "statistics": lambda x: x * float(statistics.mean([(x > 0) + 0, (x > 1) + 0])),
     "is": lambda x: x if (x > 0) is True else -x,
     "type": lambda x: x if type(x > 0) is bool else -x,
     "string": lambda x: x * len("ab" * (x > 0)),

@@ -29,24 +29,25 @@ class Truth:
         number: the outcome, or the integer.
         comparison: what was compared, as x, symbol, y; None if there is a node instead.
         node: the Value of the number.
-        unused: a list of one number, the count of outcomes that have not been used: `is True`, `type` and `match` look
+        counts: how many outcomes there are, and how many of them have not been used: `is True`, `type` and `match` look
             at one unnoticed, and what they find is wrong.
     """
 
-    __slots__ = ("_comparison", "_is_used", "_node", "_unused", "number")
+    __slots__ = ("_comparison", "_counts", "_is_used", "_node", "number")
 
-    def __init__(self, number: int, comparison: tuple[Any, str, Any] | None, node: Any, unused: list[int]) -> None:
+    def __init__(self, number: int, comparison: tuple[Any, str, Any] | None, node: Any, counts: list[int]) -> None:
         self.number = number
         self._comparison = comparison
         self._node = node
-        self._unused = unused
+        self._counts = counts
         self._is_used = type(number) is not bool
-        unused[0] += not self._is_used
+        counts[0] += 1
+        counts[1] += not self._is_used
 
     def _use(self) -> None:
         if not self._is_used:
             self._is_used = True
-            self._unused[0] -= 1
+            self._counts[1] -= 1
 
     @property
     def node(self) -> Any:
@@ -163,10 +164,13 @@ def _method(name: str, f: Any, operation: Any = None, joins: Any = None, asks: b
     """
 
     def method(self: Truth, other: Any) -> Any:
+        if getattr(getattr(other, "dtype", None), "kind", "") == "b":  # for NumPy 1 + 1 is 1
+            return f(self._asked(), other)
         if isinstance(other, numbers.Integral):
             if operation is not None and (joins is None or (joins(self) and joins(other))):
                 node = operation(self.node, as_operand(other, name))
-                return Truth(f(self.number, plain(other)), None, node, self._unused)
+                number = f(self.number, plain(other))
+                return Truth(number if type(number) is bool else int(number), None, node, self._counts)
             if asks:
                 return f(self._asked(), _outcome_of(other))
             return f(self.node, as_operand(other, name))

@@ -112,14 +112,14 @@ class _Recorder(tracing.Tracer):
     Args:
         integers: the integers of the arguments.
         instead: computes the number to go on with where an operation raises; None to let it raise.
-        unused: the count of truths that have not been used (see `Truth`); None to make a guard of every comparison.
+        counts: of truths, and of those that have not been used (see `Truth`); None to make a guard of every comparison.
     """
 
-    def __init__(self, integers: Sequence[int], instead: Substitute | None, unused: list[int] | None) -> None:
+    def __init__(self, integers: Sequence[int], instead: Substitute | None, counts: list[int] | None) -> None:
         self.integers = [Value(float(min(max(k, -_WHOLE), _WHOLE))) for k in integers]
         self.guards: list[Guard] = []
         self.instead = instead
-        self.unused = unused
+        self.counts = counts
         self.failures = 0
         self.refusal: CompileError | None = None
         self.fallible: list[Value] = []  # results of operations that raise for some operands
@@ -129,8 +129,8 @@ class _Recorder(tracing.Tracer):
             bound = y if isinstance(y, Value) else as_operand(y, symbol)
         except OverflowError:  # an integer beyond all floats compares as infinity does
             bound = math.inf if y > 0 else -math.inf
-        if self.unused is not None:
-            return Truth(outcome, (x, symbol, bound), None, self.unused)
+        if self.counts is not None:
+            return Truth(outcome, (x, symbol, bound), None, self.counts)
         self.on_outcome(x, symbol, bound, outcome)
         return outcome
 
@@ -185,19 +185,22 @@ def record(
 
     The result is None if the function caught the error of an operation, since no recording knows which numbers raise
     one. With `instead` no operation raises, and the call goes on with the number that `instead` returns. A comparison
-    is a guard if the function asks for its outcome, or if there is one that it does not use at all: `is True`, `type`
-    or `match` may have looked at that one, and they need true bools. In that case every comparison is a guard.
+    is a guard if the function asks for its outcome. Every comparison is one if there is any that the function does not
+    use at all: `is True`, `type` or `match` may have looked at that one, and they need true bools. So may code that
+    has raised an error.
 
     Raises:
         CompileError: if the function does something that cannot be recorded. Its own errors are raised too.
     """
-    unused = [0]
+    counts = [0, 0]
     try:
-        trace = _record(f, arguments, numbers, integers, instead, unused)
+        trace = _record(f, arguments, numbers, integers, instead, counts)
+        if not counts[1]:
+            return trace
     except Exception:
-        if not unused[0]:
+        if not counts[0]:
             raise
-    return _record(f, arguments, numbers, integers, instead, None) if unused[0] else trace
+    return _record(f, arguments, numbers, integers, instead, None)
 
 
 def _record(
@@ -206,9 +209,9 @@ def _record(
     numbers: Sequence[Any] | Vector,
     integers: Sequence[int],
     instead: Substitute | None,
-    unused: list[int] | None,
+    counts: list[int] | None,
 ) -> Trace | None:
-    recorder = _Recorder(integers, instead, unused)
+    recorder = _Recorder(integers, instead, counts)
     inputs = new_leaves(numbers)
     wrapped = [IntegerArgument(k, place, recorder.seen) for place, k in enumerate(integers)]
     args, kwargs = arguments.rebuild(inputs, wrapped)
@@ -221,7 +224,7 @@ def _record(
     _check_unchanged(args, kwargs, arguments, inputs, wrapped)
     outputs, structure = flatten(result, "compile: the result of the function")
     recorder.keep_unused()
-    return Trace(inputs, recorder.integers, outputs, structure, recorder.guards, unused is None)
+    return Trace(inputs, recorder.integers, outputs, structure, recorder.guards, counts is None)
 
 
 def has_kept(trace: Trace) -> bool:
