@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -133,6 +134,29 @@ def test_a_pickled_function_takes_the_parameters_that_it_was_pickled_with() -> N
     loss(X, Y)
     other, twin = pickle.loads(pickle.dumps((model, loss)))
     check(twin, other.parameters(), (X, Y), parameters=other)
+
+
+def test_threads_do_not_see_each_others_vectors() -> None:
+    neuron, entered, done = Neuron(1, nonlin=False, init="zeros"), threading.Event(), threading.Event()
+
+    def f(x: Any) -> Any:
+        entered.set()
+        done.wait(0.1)  # the first call is not done before the second one has begun
+        return neuron([x]) ** 2
+
+    compiled, found = compile(f), {}
+
+    def call(slope: float) -> None:
+        found[slope] = compiled.value_and_grad_flat([slope, 0.0], 1.0, parameters=neuron)[0]
+
+    first = threading.Thread(target=call, args=(2.0,))
+    first.start()
+    assert entered.wait(10.0)
+    call(3.0)
+    done.set()
+    first.join()
+    assert found == {2.0: 4.0, 3.0: 9.0}
+    assert neuron.get_vector().tolist() == [0.0, 0.0]
 
 
 def test_an_optimizer_of_scipy_finds_the_bottom() -> None:

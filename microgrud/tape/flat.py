@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..autodiff.trees import check_unmasked
+from ..common.forking import Lock
 from ..engine import Value
 from ..engine.identity import all_identical
 from ..engine.vectors import Vector, check_parameters, checked_vector, read_data, write_data
@@ -19,6 +20,9 @@ from ..nn.module import Module
 if TYPE_CHECKING:
     from .branches import Recording
     from .recordings import Recordings
+
+#: Held while parameters have the numbers of a vector: another thread would compute with these, and restore them.
+_assigning = Lock()
 
 
 class Flat:
@@ -56,12 +60,13 @@ class Flat:
         arguments = recordings.read(args, {})
         if arguments.has_values:
             raise TypeError("value_and_grad_flat: expected numbers as arguments, got a Value: pass its .data")
-        before = read_data(self.parameters)
-        write_data(self.parameters, numbers)
-        try:
-            result = recordings.with_gradient(arguments)
-        finally:
-            write_data(self.parameters, before)
+        with _assigning:
+            before = read_data(self.parameters)
+            write_data(self.parameters, numbers)
+            try:
+                result = recordings.with_gradient(arguments)
+            finally:
+                write_data(self.parameters, before)
         for leaves, slopes in result.leaves:
             self._places_of(leaves).add(slopes, gradient)
         return recordings.totals(result)[0], gradient
