@@ -41,10 +41,12 @@ def numbers(count: int, scale: float, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=count) * scale
 
 
-def assert_close(found: tuple[Any, Any], expected: tuple[Any, Any], ulp: float) -> None:
+def assert_close(xs: np.ndarray, found: tuple[Any, Any], expected: tuple[Any, Any], ulp: float) -> None:
     value, gradient = expected
     slopes = np.array(gradient, dtype=np.float64)
-    assert abs(found[0] - value) <= ulp * math.ulp(value)
+    # The interpreter in NumPy rounds each term of a sum, C only the whole.
+    terms = 0.0 if native_tape is not None else float(abs(slopes * xs).sum())
+    assert abs(found[0] - value) <= ulp * math.ulp(value) + 4.0 * math.ulp(terms)
     assert (abs(found[1] - slopes) <= ulp * np.spacing(abs(slopes)) + 8.0 * math.ulp(max(abs(slopes)))).all()
 
 
@@ -53,8 +55,8 @@ def assert_close(found: tuple[Any, Any], expected: tuple[Any, Any], ulp: float) 
 def test_values_and_gradients_are_those_of_the_engine(name: str, count: int, scale: float, seed: int) -> None:
     f, xs = FUNCTIONS[name], numbers(count, scale, seed)
     compiled, expected = compile(f), value_and_grad(f)(xs)
-    assert_close(compiled.value_and_grad(xs), expected, 64.0)
-    assert_close(compiled.value_and_grad(xs), expected, 64.0)  # a replay
+    assert_close(xs, compiled.value_and_grad(xs), expected, 64.0)
+    assert_close(xs, compiled.value_and_grad(xs), expected, 64.0)  # a replay
     assert compiled(xs) == compiled.value_and_grad(xs)[0]
 
 
@@ -96,7 +98,7 @@ def test_a_norm_keeps_its_digits_at_the_ends_of_the_range(count: int, scale: flo
     xs = np.linspace(0.5, 1.0, count) * scale
     compiled = compile(mg.norm, errors=errors)
     for _ in range(2):
-        assert_close(compiled.value_and_grad(xs), value_and_grad(mg.norm)(xs), 4.0)
+        assert_close(xs, compiled.value_and_grad(xs), value_and_grad(mg.norm)(xs), 4.0)
 
 
 @pytest.mark.parametrize("count", [3, 60])
@@ -118,7 +120,7 @@ def test_batches_give_what_the_engine_gives_for_each_sample(
     for _ in range(2):
         for k, (value, gradient) in enumerate(zip(compiled.map(xs), compiled.value_and_grad(xs)[1][:12])):
             if k < 12:
-                assert_close((value, gradient), (values[k], gradients[k]), 64.0)
+                assert_close(xs[k], (value, gradient), (values[k], gradients[k]), 64.0)
 
 
 def test_a_sequence_may_mix_numbers_that_vary_with_others() -> None:
