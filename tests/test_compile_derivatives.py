@@ -199,6 +199,15 @@ def test_integers_are_refused() -> None:
         compile(wide).hessian([1.0, 2.0])
 
 
+def test_bools_are_refused() -> None:
+    f = compile(narrow)
+    xs = [1.0, True, 3.0]
+    for call in (f.value_and_grad, f.jacobian, f.hessian, f.jacobian_entries, lambda xs: f.hvp(xs, xs)):
+        for _ in range(2):
+            with pytest.raises(TypeError, match="with respect to, got the bool True in argument 0: .* write 1.0"):
+                call(xs)
+
+
 @pytest.mark.parametrize("limit", LIMITS)
 def test_matrices_come_back_from_a_pickle(limit: int) -> None:
     x = [0.5, -0.25, 0.75]

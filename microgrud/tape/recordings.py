@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..autodiff.trees import check_unmasked, map_leaves
+from ..autodiff.trees import check_unmasked, leaves_of, map_leaves
 from ..common.forking import Lock
 from ..common.words import counted
 from ..engine.vectors import Vector
@@ -256,17 +256,18 @@ class Recordings:
 
 
 def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
-    """Raise a TypeError if there is an integer among the arguments to differentiate with respect to."""
+    """Raise a TypeError if there is an integer or a bool among the arguments to differentiate with respect to."""
     for position in positions:
         given = args[position]
         if isinstance(given, np.ndarray) and given.dtype == np.float64:
             continue
         integers = read_arguments(["x"], [list(given) if isinstance(given, range) else given], {}, ()).integers
-        if integers:
-            raise TypeError(
-                f"expected floats to differentiate with respect to, got the integer {integers[0]} in argument "
-                f"{position}: integers belong to the recording; write {float(integers[0])}"
-            )
+        for kind, found in (("integer", integers), ("bool", [x for x in leaves_of(given) if type(x) is bool])):
+            if found:
+                raise TypeError(
+                    f"expected floats to differentiate with respect to, got the {kind} {found[0]} in argument "
+                    f"{position}: {kind}s belong to the recording; write {float(found[0])}"
+                )
 
 
 def _as_floats(x: Any, _: str) -> Any:

@@ -9,8 +9,7 @@ import numpy as np
 from ..autodiff.transforms import positions_of
 from ..engine.vectors import Vector
 from .derivatives import outputs_of, swept
-from .recordings import Recordings
-from .signature import Arguments, argument_shapes
+from .recordings import Recordings, refuse_integers
 from .sparsity import Pattern, pattern_of, places_of
 
 
@@ -55,7 +54,7 @@ def _measured(
     arguments = recordings.read(args, {})
     if arguments.has_values:
         raise refused("Values")
-    _refuse_integers(arguments, positions)
+    refuse_integers(args, positions)
     places = places_of(arguments, positions)
     result = recordings.evaluate(arguments, None)
     for own in result.served:
@@ -91,13 +90,3 @@ def _by_blocks(
 def refused(what: str) -> TypeError:
     """Return the error for a sparse Jacobian as part of a graph."""
     return TypeError(f"jacobian_entries: expected plain numbers outside of any transform, got {what}; use .jacobian()")
-
-
-def _refuse_integers(arguments: Arguments, positions: tuple[int, ...]) -> None:
-    parts: Any = arguments.signature[0]  # type: ignore[index]
-    for k in positions:
-        if any(whole for whole, _ in argument_shapes(((parts[k],), ()))):
-            raise TypeError(
-                f"expected floats to differentiate with respect to, got integers in argument {k}: integers belong to "
-                "the recording; write them as floats"
-            )
