@@ -25,7 +25,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "norm": mg.norm,
     "logsumexp": mg.logsumexp,
     "softmax": lambda xs: mg.softmax(list(xs))[1],
-    "all of softmax": lambda xs: mg.dot(mg.softmax(list(xs)), list(xs)),
+    "all of softmax": lambda xs: mg.dot(mg.softmax(list(xs)), [0.5 * (k % 3) for k in range(len(xs))]),
     "cross_entropy": lambda xs: cross_entropy(list(xs), 2),
     "mean of squares": lambda xs: mg.mean((xs - 0.5) ** 2),
     "a number used twice": lambda xs: mg.logsumexp(xs) * mg.sum(xs) + xs[3] * mg.norm(xs),
@@ -44,10 +44,9 @@ def numbers(count: int, scale: float, seed: int) -> np.ndarray:
 def assert_close(xs: np.ndarray, found: tuple[Any, Any], expected: tuple[Any, Any], ulp: float) -> None:
     value, gradient = expected
     slopes = np.array(gradient, dtype=np.float64)
-    # The interpreter in NumPy rounds each term of a sum, C only the whole.
-    terms = 0.0 if native_tape is not None else float(abs(slopes * xs).sum())
+    terms = float(abs(slopes * xs).sum())  # short sums round each of their terms, and these may cancel
     assert abs(found[0] - value) <= ulp * math.ulp(value) + 4.0 * math.ulp(terms)
-    assert (abs(found[1] - slopes) <= ulp * np.spacing(abs(slopes)) + 8.0 * math.ulp(max(abs(slopes)))).all()
+    assert (abs(found[1] - slopes) <= ulp * np.spacing(abs(slopes)) + 16.0 * math.ulp(max(abs(slopes)))).all()
 
 
 @every_function
@@ -55,8 +54,9 @@ def assert_close(xs: np.ndarray, found: tuple[Any, Any], expected: tuple[Any, An
 def test_values_and_gradients_are_those_of_the_engine(name: str, count: int, scale: float, seed: int) -> None:
     f, xs = FUNCTIONS[name], numbers(count, scale, seed)
     compiled, expected = compile(f), value_and_grad(f)(xs)
-    assert_close(xs, compiled.value_and_grad(xs), expected, 64.0)
-    assert_close(xs, compiled.value_and_grad(xs), expected, 64.0)  # a replay
+    ulp = 64.0 + 8.0 * scale  # softmax loses the digits of x less the greatest number
+    assert_close(xs, compiled.value_and_grad(xs), expected, ulp)
+    assert_close(xs, compiled.value_and_grad(xs), expected, ulp)  # a replay
     assert compiled(xs) == compiled.value_and_grad(xs)[0]
 
 
@@ -120,7 +120,7 @@ def test_batches_give_what_the_engine_gives_for_each_sample(
     for _ in range(2):
         for k, (value, gradient) in enumerate(zip(compiled.map(xs), compiled.value_and_grad(xs)[1][:12])):
             if k < 12:
-                assert_close(xs[k], (value, gradient), (values[k], gradients[k]), 64.0)
+                assert_close(xs[k], (value, gradient), (values[k], gradients[k]), 64.0 + 8.0 * scale)
 
 
 def test_a_sequence_may_mix_numbers_that_vary_with_others() -> None:
