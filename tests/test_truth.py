@@ -77,7 +77,9 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "set": lambda x: x * len({x > 0, True}),
     "text": lambda x: x if f"{x > 0}" == "True" and str(x > 0) == repr(x > 0) == "True" else -x,
     "int": lambda x: x * int(x > 0) + float(x > 1) + math.copysign(1.0, -(x > 0)),
-    "integer operators": lambda x: x * ((x > 0) << 2) + ((x > 0) + 5) // 2 + ((x > 0) | 6) % 4 + ~(x > 0) + abs(x > 0),
+    "integer operators": lambda x: (
+        x * ((x > 0) << 2) + ((x > 0) + 5) // 2 + ((x > 0) | 6) % 4 + ~((x > 0) + 0) + abs(x > 0)
+    ),
     "powers of integers": lambda x: x * (2 ** ((x > 0) + 1)) + divmod(5, (x > 0) + 1)[1] + round(x > 0),
     "json": lambda x: x * len(json.dumps(bool(x > 0))),
     "copies": lambda x: x * copy.copy(x > 0) + copy.deepcopy([x > 1])[0] * x,
