@@ -110,8 +110,16 @@ def given_operands(mg: ModuleType, x: Any) -> Any:
     return OLD[mg][500] * x
 
 
+def given_operands_below(mg: ModuleType, x: Any) -> Any:
+    """A node that is older than the transform, of which an operand is given the variable."""
+    OLD[mg][501]._operands = (x, 3.0)
+    return ABOVE[mg] * x
+
+
 #: So many nodes that no new one is in the page of the one in the middle.
 OLD = {mg: [mg.Value(2.0) * 3.0 for _ in range(1000)] for mg in BOTH}
+ABOVE = {mg: OLD[mg][501] * 0.5 for mg in BOTH}
+KEPT = {mg: [mg.Value(2.0) for _ in range(1000)] for mg in BOTH}
 
 #: Functions with nodes that no kernel has rules for.
 ODD: dict[str, Callable[[ModuleType, Any], Any]] = {
@@ -127,6 +135,7 @@ ODD: dict[str, Callable[[ModuleType, Any], Any]] = {
     "infinite slope": lambda mg, x: mg.sqrt(x - x) + x,
     "infinite slope that does not matter": lambda mg, x: mg.where(x > 0.0, x, mg.sqrt(x - x)),
     "given operands": given_operands,
+    "given operands below": given_operands_below,
     "overflow": lambda mg, x: mg.exp(x * 1e3) * 1e300,
     "the argument itself": lambda mg, x: x,
     "a constant": lambda mg, x: mg.Value(3.0),

@@ -125,6 +125,7 @@ typedef struct {
     size_t empty_pages;
     size_t freed_pages; /* since memory was last returned to the system */
     uint64_t generation; /* the number of transforms begun so far: nodes in it may depend on their variables */
+    uint64_t mutated;    /* the generation in which a node with dependents was last given operands */
     size_t late, late_limit; /* number of nodes tracked late, and the number at which the collector runs */
     bool header_fits; /* the collector's header has the size that pages.h assumes */
     Spare spares[SPARE_COUNT];

@@ -102,8 +102,12 @@ int put_operands(Node *node, PyObject *operands)
     node->flags = (uint8_t)((node->flags & ~(FIRST_IS_NUMBER | SECOND_IS_NUMBER)) | DETAILED);
     node->details = details;
     set_detailed_count(node, (size_t)PyTuple_GET_SIZE(operands));
+    State *state = state_of((PyObject *)node);
     if (node->place != 0) {
-        page_of(node)->newest = state_of((PyObject *)node)->generation;
+        page_of(node)->newest = state->generation;
+    }
+    if (node->flags & USED) {
+        state->mutated = state->generation;
     }
     release_contents(&before, &dying);
     bury(dying);

@@ -162,7 +162,8 @@ static PyObject *subgraph_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
         return NULL;
     }
     self->state = state;
-    Walk walk = {.graph = self, .generation = generation};
+    /* After a node was given operands, older ones may depend on an input through it. */
+    Walk walk = {.graph = self, .generation = generation > state->mutated ? generation : 0};
     take_spare(state, SPARE_OTHERS, (void **)&walk.others.items, &walk.others.capacity);
     take_spare(state, SPARE_ORDER, (void **)&self->nodes.items, &self->nodes.capacity);
     take_spare(state, SPARE_ENDS, (void **)&self->ends, &self->ends_capacity);
