@@ -23,7 +23,7 @@ from .sparse import csr_of, entries, refused
 
 
 class Differentiable:
-    """What has recordings, and the recordings of its derivatives.
+    """A function with recordings, and with recordings of its derivatives.
 
     Attributes:
         _recordings: the recordings.

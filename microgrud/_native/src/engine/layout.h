@@ -153,6 +153,18 @@ static inline bool is_value(const State *state, PyObject *object)
     return is_plain_value(object) || PyType_IsSubtype(Py_TYPE(object), state->value_type);
 }
 
+/* Tell whether all items of a list are Values; raise if not. */
+static inline bool is_list_of_values(const State *state, PyObject *list)
+{
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
+        if (!is_value(state, PyList_GET_ITEM(list, k))) {
+            PyErr_SetString(PyExc_TypeError, "expected lists of Values");
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Return the type Value, given itself or a type that inherits from it; NULL for any other type. */
 static inline PyTypeObject *plain_type(PyTypeObject *type)
 {

@@ -21,18 +21,6 @@ static bool use_operands(const Node *node)
     return depends;
 }
 
-/* Tell whether all items of a list are Values; raise if not. */
-static bool are_values(const State *state, PyObject *list)
-{
-    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
-        if (!is_value(state, PyList_GET_ITEM(list, k))) {
-            PyErr_SetString(PyExc_TypeError, "held_outside: expected lists of Values");
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Remove the marks of listed nodes. */
 static void clear_marks(PyObject *list)
 {
@@ -52,7 +40,7 @@ PyObject *held_outside(PyObject *module, PyObject *args)
     int weight;
     if (!PyArg_ParseTuple(args, "O!O!iO!:held_outside", &PyList_Type, &order, &PyList_Type, &holding, &weight,
                           &PyList_Type, &inputs) ||
-        !are_values(state, order) || !are_values(state, holding) || !are_values(state, inputs)) {
+        !is_list_of_values(state, order) || !is_list_of_values(state, holding) || !is_list_of_values(state, inputs)) {
         return NULL;
     }
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(inputs); k++) {

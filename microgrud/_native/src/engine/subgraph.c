@@ -1,20 +1,10 @@
 /* The construction of a Subgraph: a walk from the outputs, which ends at the inputs.
  *
  * While it goes on, nodes that depend on an input have the flag VARIABLE, and, once finished, their place plus 1 in
- * `progress`; for other nodes `progress` is the number of uses within the graph plus 1. No Python code runs, so that nobody sees these marks.
+ * `progress`; for other nodes `progress` is the number of uses within the graph plus 1. No Python code runs, so that
+ * nobody sees these marks.
  */
 #include "engine/subgraph.h"
-
-static bool are_values(const State *state, PyObject *list)
-{
-    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list); k++) {
-        if (!is_value(state, PyList_GET_ITEM(list, k))) {
-            PyErr_SetString(PyExc_TypeError, "Subgraph: expected lists of Values");
-            return false;
-        }
-    }
-    return true;
-}
 
 static Node *item(PyObject *list, Py_ssize_t k)
 {
@@ -154,7 +144,7 @@ static PyObject *subgraph_new(PyTypeObject *type, PyObject *args, PyObject *Py_U
     if (state == NULL ||
         !PyArg_ParseTuple(args, "O!O!p|K:Subgraph", &PyList_Type, &outputs, &PyList_Type, &inputs, &ends_at_inputs,
                           &generation) ||
-        !are_values(state, outputs) || !are_values(state, inputs)) {
+        !is_list_of_values(state, outputs) || !is_list_of_values(state, inputs)) {
         return NULL;
     }
     Subgraph *self = (Subgraph *)type->tp_alloc(type, 0);
