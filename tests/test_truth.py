@@ -143,8 +143,8 @@ def test_it_is_an_instance_of_bool_and_a_count_one_of_int() -> None:
     assert compiled.stats["paths"] == 1
 
 
-def test_an_object_array_asks_each_element() -> None:
-    compiled = compile(lambda v: np.sum(np.where(v > 0, v, -2.0 * v)))
+def test_an_object_array_of_the_user_asks_each_element() -> None:
+    compiled = compile(lambda v: np.sum(np.where(np.array([v[0], v[1]]) > 0, v, -2.0 * v)))
     assert [compiled(np.array(v)) for v in ([1.0, -1.0], [2.0, 3.0], [-1.0, -1.0])] == [3.0, 5.0, 4.0]
     assert compiled.stats["paths"] == 3
 

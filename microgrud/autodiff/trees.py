@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..common.arrays import MissingNumPy, is_array
 from ..common.numbers import Number, is_real_scalar
 from ..engine import Value
+from ..engine.tracing import given_array
 from ..engine.truth import as_operand
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
         shape = None
         if isinstance(leaf, Value):
             numbers.append(leaf)
-        elif is_array(leaf):
+        elif is_array(leaf) or hasattr(type(leaf), "takes_truths"):  # which an array of a recording has
             check_unmasked(leaf, where + path)
             shape = leaf.shape
             # A 0-d array can be an element of an object array.
@@ -286,7 +287,8 @@ def as_array(numbers: Sequence[Number], shape: tuple[int, ...]) -> Any:
     kind: type = float if kinds <= {float} else complex if kinds <= {float, complex} else object
     array: Any = _numpy().empty(len(numbers), dtype=kind)
     array[:] = numbers
-    return array.reshape(shape)
+    array = array.reshape(shape)
+    return given_array(array) if kind is object else array
 
 
 def _numpy() -> Any:

@@ -44,15 +44,20 @@ class Truth:
         counts[0] += 1
         counts[1] += not self._is_used
 
-    def _use(self) -> None:
+    def count_as_used(self) -> None:
+        """Note that the program uses the truth, or that nothing can look at it unnoticed."""
         if not self._is_used:
             self._is_used = True
             self._counts[1] -= 1
 
+    def copy(self) -> Truth:
+        """Return the same truth, as one that has not been used yet."""
+        return Truth(self.number, self._comparison, self._node, self._counts)
+
     @property
     def node(self) -> Any:
         """The Value of the number, whose operation is recorded at the first access."""
-        self._use()
+        self.count_as_used()
         if self._node is None:
             x, symbol, y = self._comparison  # type: ignore[misc]
             operation, exchanged = _OPERATIONS[symbol]
@@ -64,7 +69,7 @@ class Truth:
         """A Value that is not 0 where this is true: for `x != 0` it is x."""
         if self._comparison is not None:
             x, symbol, y = self._comparison
-            self._use()
+            self.count_as_used()
             if symbol == "!=" and type(y) is float and y == 0.0:
                 return x
         return self.node
@@ -81,7 +86,7 @@ class Truth:
         return type(self.number)
 
     def __bool__(self) -> bool:
-        self._use()
+        self.count_as_used()
         outcome = bool(self.number)
         x, symbol, y = self._comparison or (self.node, "!=", 0.0)
         tracing.report_outcome(x, symbol, y, outcome)
@@ -130,7 +135,9 @@ class Truth:
         return type(self.number), (self._asked(),)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """Apply a NumPy function to the outcome."""
+        """Apply a NumPy function to the outcome; an array of a recording does it without asking for the outcome."""
+        if any(hasattr(type(x), "takes_truths") for x in inputs):
+            return NotImplemented
         return getattr(ufunc, method)(*map(_outcome_of, inputs), **options)
 
 

@@ -18,6 +18,7 @@ from ..engine.integers import IntegerArgument
 from ..engine.operation import Operation
 from ..engine.truth import Truth, as_operand
 from ..engine.vectors import Vector, new_leaves
+from .arrays import as_recorded
 from .signature import Arguments
 
 #: Computes the number to go on with where an operation on floats raises.
@@ -167,6 +168,9 @@ class _Recorder(tracing.Tracer):
     def on_detach(self, x: Value) -> Value:
         return Value._record(DETACH, x)
 
+    def on_array(self, array: Any) -> Any:
+        return as_recorded(array)
+
     def seen(self, place: int, number: int) -> None:
         self.guards.append(Guard(place, "==", number, True))
 
@@ -214,7 +218,7 @@ def _record(
     recorder = _Recorder(integers, instead, counts)
     inputs = new_leaves(numbers)
     wrapped = [IntegerArgument(k, place, recorder.seen) for place, k in enumerate(integers)]
-    args, kwargs = arguments.rebuild(inputs, wrapped)
+    args, kwargs = arguments.rebuild(inputs, wrapped, as_recorded)
     with tracing.reporting_to(recorder), enable_grad():
         result = f(*args, **kwargs)
     if recorder.refusal is not None:
@@ -244,7 +248,7 @@ def has_kept(trace: Trace) -> bool:
 
 def _check_unchanged(args: Any, kwargs: Any, arguments: Arguments, inputs: Any, wrapped: Any) -> None:
     """Raise if the function has changed a list, a dict or an array among its arguments."""
-    again = arguments.rebuild(inputs, wrapped)
+    again = arguments.rebuild(inputs, wrapped, as_recorded)
     if not _is_identical(args, again[0]) or not _is_identical(kwargs, again[1]):
         raise CompileError("the function changes its arguments, which a replay cannot do; let it make a copy")
 

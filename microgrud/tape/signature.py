@@ -17,6 +17,7 @@ from ..autodiff.trees import check_unmasked, even_array, flatten, indexed, opene
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.integers import IntegerArgument
+from ..engine.tracing import given_array
 from ..engine.vectors import Vector
 from .states import state_of
 
@@ -62,7 +63,7 @@ class Arguments:
     samples: int | None
     numbers: list[Any] | Vector
     integers: list[Any]
-    rebuild: Callable[[Sequence[Any] | Vector, Sequence[Any]], tuple[list[Any], dict[str, Any]]]
+    rebuild: Callable[..., tuple[list[Any], dict[str, Any]]]
     parts: list[ArgumentPart]
     listed: tuple[int, ...] = ()
 
@@ -120,13 +121,13 @@ class _Reader:
         place = self.count
         self.parts.append(ArgumentPart("number" if isinstance(x, float) else "other", 1, place))
         self.add_numbers([x], 1)
-        return "number", lambda numbers, integers: numbers[place]
+        return "number", lambda numbers, integers, wrap: numbers[place]
 
     def integer(self, x: Any) -> tuple[Hashable, Callable[..., Any]]:
         place = len(self.integers)
         self.parts.append(ArgumentPart("integer", 1, place))
         self.integers.append(x)
-        return "integer", lambda numbers, integers: integers[place]
+        return "integer", lambda numbers, integers, wrap: integers[place]
 
     def read(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Return the signature of an argument, and the function that rebuilds it."""
@@ -134,7 +135,7 @@ class _Reader:
             return self.number(x)
         if type(x) in _STATIC:
             self.parts.append(ArgumentPart("other"))
-            return ("static", x), lambda numbers, integers: x
+            return ("static", x), lambda numbers, integers, wrap: x
         if isinstance(x, (int, np.integer)):
             return self.integer(int(x))
         if isinstance(x, IntegerArgument):  # inside a recording: int(x) would be noted as a use of the number
@@ -151,7 +152,7 @@ class _Reader:
             number = as_float(x, where)
         except TypeError:
             self.parts.append(ArgumentPart("other"))
-            return ("static", state_of(x)), lambda numbers, integers: x
+            return ("static", state_of(x)), lambda numbers, integers, wrap: x
         return self.number(number)
 
     def container(
@@ -169,7 +170,7 @@ class _Reader:
             self.parts.insert(start, ArgumentPart(name, len(keys)))
         own = tuple([part[0] for part in parts])
         signature = ("dict", tuple(zip(keys, own))) if issubclass(kind, dict) else (kind, own)
-        return signature, lambda numbers, integers: make([part[1](numbers, integers) for part in parts])
+        return signature, lambda numbers, integers, wrap: make([part[1](numbers, integers, wrap) for part in parts])
 
     def array(self, x: np.ndarray, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an array: one number, or one integer, for each element."""
@@ -205,7 +206,9 @@ class _Reader:
         columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=kind)
         rebuild = self.elements("batch", array if type(x) is list else x, columns, shape, whole)
         if given_list or not shape:
-            return ("batch", whole, shape, "list"), lambda numbers, integers: rebuild(numbers, integers).tolist()
+            return ("batch", whole, shape, "list"), lambda numbers, integers, wrap: rebuild(
+                numbers, integers, wrap
+            ).tolist()
         return ("batch", whole, shape), rebuild
 
     def elements(
@@ -222,10 +225,13 @@ class _Reader:
         kind = f"{kind} of {'integers' if whole else 'numbers'}" if readable else "other"
         self.parts.append(ArgumentPart(kind, count, first, shape))
 
-        def rebuild(numbers: Sequence[Any] | Vector, integers: Sequence[Any]) -> np.ndarray:
+        def rebuild(
+            numbers: Sequence[Any] | Vector, integers: Sequence[Any], wrap: Callable[[np.ndarray], np.ndarray]
+        ) -> np.ndarray:
             own: Any = integers if whole else numbers
             own = own if len(own) == count else own[first : first + count]
-            return (own if isinstance(own, np.ndarray) else np.fromiter(own, object, count)).reshape(shape)
+            array = (own if isinstance(own, np.ndarray) else np.fromiter(own, object, count)).reshape(shape)
+            return array if whole else wrap(array)
 
         return rebuild
 
@@ -271,8 +277,10 @@ def read_arguments(
     keys, positional = list(kwargs), len(args)  # a closure over the arguments would keep them alive with a derivative
     rebuilders = [part[1] for part in parts]
 
-    def rebuild(numbers: Sequence[Any] | Vector, integers: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-        built = [part(numbers, integers) for part in rebuilders]
+    def rebuild(
+        numbers: Sequence[Any] | Vector, integers: Sequence[Any], wrap: Callable[[np.ndarray], np.ndarray] = given_array
+    ) -> tuple[list[Any], dict[str, Any]]:
+        built = [part(numbers, integers, wrap) for part in rebuilders]
         return built[:positional], dict(zip(keys, built[positional:]))
 
     return Arguments(

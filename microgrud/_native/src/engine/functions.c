@@ -85,7 +85,9 @@ static PyObject *const *items_of(PyObject *sequence, size_t *count, Py_buffer *v
         *count = (size_t)PySequence_Fast_GET_SIZE(sequence);
         return PySequence_Fast_ITEMS(sequence);
     }
-    if (strcmp(Py_TYPE(sequence)->tp_name, "numpy.ndarray") != 0) { /* which a subclass is not called */
+    /* A subclass, which may iterate in its own way, has another name; that of recordings does not. */
+    const char *name = Py_TYPE(sequence)->tp_name;
+    if (strcmp(name, "numpy.ndarray") != 0 && strcmp(name, "RecordedArray") != 0) {
         return NULL;
     }
     if (PyObject_GetBuffer(sequence, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {

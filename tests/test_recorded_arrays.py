@@ -1,0 +1,202 @@
+"""Arrays inside a compiled function: comparisons of whole arrays are operations, unless Python or NumPy asks."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra.numpy import arrays
+
+import microgrud
+from microgrud import CompileError, Value, compile, grad, hessian, hvp, value_and_grad, where
+from microgrud.nn import MLP
+
+SAMPLES = np.random.default_rng(0).normal(size=(12, 4)) * 1.5
+TIED = np.array([[0.0, 0.0, -0.5, 1.0], [0.5, 0.5, 0.5, 0.5], [-0.0, 0.0, 1.0, 1.0], [-1.0, -1.0, 1.0, -1.0]])
+
+
+def assigned(x: Any, key: Callable[[Any], Any], item: Any) -> Any:
+    y = x.copy()
+    y[key(y)] = item
+    return y
+
+
+def added_in_place(x: Any) -> Any:
+    y = x.copy()
+    y += x < 0
+    y *= x > -1
+    np.multiply(y, 2.0, out=y)
+    return y
+
+
+def with_a_changed_mask(x: Any) -> Any:
+    mask = x < 0
+    mask[0] = True
+    mask[1:3] &= x[1:3] > -1
+    other = mask.copy()
+    other[...] = False
+    return np.where(mask, x, x * x) + other * x
+
+
+ONE_RECORDING: dict[str, Callable[[Any], Any]] = {
+    "where": lambda x: np.where(x < 0, -x, x * x),
+    "conditions": lambda x: np.where((x < 0) & (x > -1) | (x == 1.0), -x, x * x),
+    "negation": lambda x: np.where(~(x < 0) | np.logical_not(x != 0.5), -x, x * x),
+    "logical functions": lambda x: np.where(np.logical_and(x < 0, x > -1) ^ np.logical_or(x > 1, x < -1), x, 1.0),
+    "sum of truths": lambda x: ((x < 0) + (x < 1)) * x + ((x < 0) * (x > -1)) * x * x,
+    "equal truths": lambda x: ((x < 0) == (x > -1)) * x + ((x < 0) != (x < 1)) * x * x,
+    "products": lambda x: (x > 0) * x + x * (x > 0.5) + 2.0 * (x <= -1) * x - (x > 1) / 2,
+    "truth of a number": lambda x: (x[0] < 0) * x + x * x * (x[1] < 0),
+    "with bools": lambda x: np.where((x < 0) & np.array([True, False, True, True]), x, 1.0) + (x < 0) * True * x,
+    "choice of bools": lambda x: np.where(np.where(x < 0, True, x > 1), x, 0.0),
+    "choice of integers": lambda x: np.where(x < 0, 1, 3) * x + np.where(x < 1, x > 0, 2) * x,
+    "select": lambda x: np.select([x < -1, x < 0, x < 1], [x, 2 * x, 3 * x], 4.0),
+    "extremes": lambda x: x.max() * x + np.min(x) + np.maximum(x, 0.0) * 2 + np.minimum(x, x[::-1]) + np.fmax(x, 1),
+    "extremes by axis": lambda x: x.reshape(2, 2).max(axis=0) * x.reshape(2, 2) + x.reshape(2, 2).min(),
+    "clip": lambda x: np.clip(x, -0.5, 0.5) + x.clip(-1.0, x[::-1]) + np.clip(x, None, 0.1),
+    "sign, abs": lambda x: np.sign(x) * x * x + np.abs(x),
+    "any, all": lambda x: where(np.any(x > 1), x[0], x[1]) * x + where((x > -1).all(), x[2], x[3]) * x,
+    "counts": lambda x: (x > 0).sum() * x + np.count_nonzero(x > 1) + (x > 0).mean() * x + np.mean(x < 0),
+    "counts by axis": lambda x: (x.reshape(2, 2) > 0).sum(axis=1) * x[:2] + (x.reshape(2, 2) > 0).mean(axis=0),
+    "converted": lambda x: (x < 0).astype(float) @ x + (x > 1).astype(int) * x + (x > 0).astype(bool) * x,
+    "assigned": lambda x: assigned(x, lambda y: y < 0, 0.0) * x,
+    "assigned a number": lambda x: assigned(x, lambda y: y > y[0], x[0] * 2) * x,
+    "in place": added_in_place,
+    "changed mask": with_a_changed_mask,
+    "shapes": lambda x: np.where((x < 0).reshape(2, 2).T.ravel(), x, x * x)[: len(x < 0)],
+    "joined": lambda x: np.where(np.concatenate([x, 2 * x]) < 0, 1.0, 2.0) * np.hstack([x, x]),
+    "elements": lambda x: sum(t * v for t, v in zip(x < 0, x)) + (x < 0)[1] * x,
+    "nested": lambda x: grad(lambda y: np.where(y < 0, y**3, y * y).sum())(x) * x,
+    "functions": lambda x: np.where(x < 0, np.exp(x), np.tanh(x) + microgrud.logsumexp(x)) @ x,
+    "unused": lambda x: (x < 0, x * x)[1],
+}
+
+
+@pytest.mark.parametrize("name", sorted(ONE_RECORDING))
+def test_comparisons_of_whole_arrays_make_no_branch(name: str) -> None:
+    f = ONE_RECORDING[name]
+
+    def total(x: Any) -> Any:
+        return np.sum(f(x) * 1.0)
+
+    values, slopes = compile(f, batched="x"), compile(grad(total), batched="x")
+    second = compile(hessian(total))
+    for samples in (SAMPLES, TIED):
+        expected = np.array([np.asarray(f(x), dtype=float) for x in samples])
+        assert values.map(samples) == pytest.approx(expected, rel=1e-13, abs=1e-13)
+        expected = np.array([grad(total)(x) for x in samples])
+        assert slopes.map(samples) == pytest.approx(expected, rel=1e-13, abs=1e-13)
+        for x in samples[:2]:
+            assert second(x) == pytest.approx(hessian(total)(x), rel=1e-12, abs=1e-12)
+    assert (values.stats["paths"], slopes.stats["paths"], second.stats["paths"]) == (1, 1, 1)
+
+
+ASKED: dict[str, Callable[[Any], Any]] = {
+    "selected": lambda x: x[x < 0].sum() + x[0],
+    "selected and assigned": lambda x: assigned(x, lambda y: y < 0, x[:1]),
+    "into an array of floats": lambda x: assigned(np.zeros(4), lambda y: x < 0, 1.0) * x,
+    "if any": lambda x: x if (x < 0).any() else -x,
+    "if one": lambda x: x if x[:1] > 0 else -x,
+    "list": lambda x: [v if t else -v for t, v in zip((x < 0).tolist(), x)],
+    "position": lambda x: x[np.argmax(x)] * x + x[int((x > 0).argmax())],
+    "places": lambda x: x[np.where(x < x.mean())[0][0] if x.min() < x.mean() else 0] * x,
+    "sorted": lambda x: np.sort(x) * x,
+    "array of the user": lambda x: np.where(np.array([x[0], x[1]]) < 0, x[:2], 1.0),
+    "outcomes": lambda x: np.array(x < 0, dtype=float) * x + np.float64(np.sum((x > 1).astype("U5") == "True")),
+    "running count": lambda x: np.cumsum(x < 0) * x,
+    "subtraction": lambda x: np.logical_xor.accumulate(x < 0) * x + np.invert(x < 0, out=np.empty(4, bool)) * x,
+}
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_outcomes_that_are_asked_for_are_those_of_eager_evaluation(name: str) -> None:
+    f = ASKED[name]
+    compiled = compile(f, batched="x")
+    for samples in (SAMPLES, TIED):
+        expected = np.array([np.asarray(f(x), dtype=float) for x in samples])
+        assert np.array(compiled.map(samples)) == pytest.approx(expected, rel=1e-14)
+        assert np.array([compile(f)(x) for x in samples]) == pytest.approx(expected, rel=1e-14)
+    assert 1 < compiled.stats["paths"] <= 16
+
+
+@given(
+    arrays(float, 4, elements=st.sampled_from([-2.0, -1.0, -0.0, 0.0, 0.5, 1.0, 3.0])), st.sampled_from(list(SAMPLES))
+)
+def test_a_recording_holds_at_every_point(point: np.ndarray, recorded_at: np.ndarray) -> None:
+    def f(x: Any) -> Any:
+        inside = (x >= -1.0) & (x < x.max())
+        y = np.where(inside, np.clip(x, -0.5, 0.5) ** 2, np.minimum(x, x[::-1]) * x)
+        y[y > 4.0] = 4.0
+        return np.sign(x) @ y + (inside.sum() > 1) * y.max()
+
+    compiled = compile(value_and_grad(f))
+    compiled(recorded_at)
+    value, slope = compiled(point)
+    expected, expected_slope = value_and_grad(f)(point)
+    assert value == pytest.approx(expected, rel=1e-14)
+    assert slope == pytest.approx(expected_slope, rel=1e-14)
+    assert compiled.stats["paths"] == 1
+
+
+def test_a_condition_that_raises_in_numpy_raises_here() -> None:
+    for f, message in (
+        (lambda x: (x < 0) - (x > 1), "boolean subtract"),
+        (lambda x: 1.0 if x < 0 else 2.0, "ambiguous"),
+        (lambda x: np.select([x < 0], [x, x]), "same length"),
+        (lambda x: np.where(x < 0, x, np.ones(3)), "broadcast"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            f(SAMPLES[0])
+        with pytest.raises((TypeError, ValueError), match=message):
+            compile(f)(SAMPLES[0])
+
+
+def test_no_recorded_array_leaves_the_function() -> None:
+    kept: list[Any] = []
+    compiled = compile(lambda x: [np.where(x < 0, x, 0.0), x < 0])
+    chosen, outcomes = compiled(SAMPLES[0])
+    assert type(chosen) is type(outcomes) is np.ndarray
+    assert chosen.dtype == outcomes.dtype == float
+    with pytest.raises(CompileError, match="keeps a number"):
+        compile(lambda x: (kept.append(x < 0), x.sum())[1])(SAMPLES[0])
+
+
+def test_a_pickled_recording_of_a_mask_serves_other_numbers() -> None:
+    compiled = compile(loss_outside, batched="x")
+    compiled.map(SAMPLES[:1])
+    copy = pickle.loads(pickle.dumps(compiled))
+    assert copy.map(SAMPLES).tolist() == [loss_outside(x) for x in SAMPLES]
+    assert copy.stats["paths"] == 1
+
+
+def loss_outside(x: Any) -> Any:
+    return np.where(np.abs(x) > 1.0, np.abs(x) - 0.5, 0.5 * x * x).sum()
+
+
+def test_values_as_arguments_and_closures() -> None:
+    w = np.array([Value(0.5), Value(-0.25), Value(1.0), Value(0.125)])
+    compiled = compile(lambda x: np.where(x * w < 0, x, w).sum())
+    for x in SAMPLES[:5]:
+        leaves = np.array([Value(v) for v in x])
+        (compiled(leaves) * 1.0).backward()
+        slopes = [leaf.grad for leaf in leaves]
+        assert slopes == grad(lambda x: np.where(x * w < 0, x, w).sum())(x).tolist()
+    assert compiled.stats["paths"] == 1
+
+
+def test_a_network_of_arrays_takes_a_recorded_array() -> None:
+    model = MLP(4, [3, 1], rng=random.Random(0))
+    compiled = compile(lambda x: model(x) * (x > 0).sum(), batched="x")
+    assert compiled.map(SAMPLES).tolist() == pytest.approx([float((model(x) * (x > 0).sum()).data) for x in SAMPLES])
+
+
+def test_the_hessian_product_of_a_huber_loss_is_one_recording() -> None:
+    product = compile(lambda x, v: hvp(loss_outside, (x,), (v,)))
+    for x in SAMPLES:
+        assert product(x, np.ones(4)).tolist() == np.where(np.abs(x) > 1.0, 0.0, 1.0).tolist()
+    assert product.stats["paths"] == 1
