@@ -61,7 +61,7 @@ class Truth:
         if self._node is None:
             x, symbol, y = self._comparison  # type: ignore[misc]
             operation, exchanged = _OPERATIONS[symbol]
-            self._node = operation(y, x) if exchanged else operation(x, y)
+            self._node = type(x)._record(operation, y, x) if exchanged else type(x)._record(operation, x, y)
         return self._node
 
     @property

@@ -33,7 +33,7 @@ def _choice(truth: Any, x: Any, y: Any) -> Any:
         return x if truth else y
     if isinstance(x, Integral) and isinstance(y, Integral):
         return truth * (x - y) + y  # type: ignore[operator]
-    return ops.WHERE(truth, x, y)
+    return Value._record(ops.WHERE, truth.node, *[z.node if isinstance(z, Truth) else z for z in (x, y)])
 
 
 def _ufunc(f: Callable[..., Any], operands: int = 2, **identity: Any) -> np.ufunc:

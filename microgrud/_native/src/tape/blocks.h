@@ -71,7 +71,7 @@ struct Blocks {
     bool (*forward_wide)(const int32_t *, double *);
     void (*backward_wide)(const int32_t *, const double *, double *);
     bool (*forward_wide_linear)(const int32_t *, double *);
-    void (*backward_wide_linear)(const Tape *, const int32_t *, const double *, double *);
+    void (*backward_wide_linear)(const int32_t *, const double *, double *);
     bool (*forward_wide_dot)(const int32_t *, double *);
     bool (*forward_row)(const int32_t *, double *, double *, double *);
     void (*backward_row)(const int32_t *, const double *, double *, double *);

@@ -175,6 +175,47 @@ TARGET static void values_of(int op, int exponent, size_t width, const double *r
     }
 }
 
+/* Compute the wanted shares of an operation by its slopes: a loop for each operation and operand. */
+TARGET static void usual_shares(int op, size_t width, const double *restrict g, const double *restrict zs,
+                                const double *restrict xs, const double *restrict ys, const double *restrict ws,
+                                unsigned wanted, double buffers[3][BLOCK])
+{
+    double *first = buffers[0], *second = buffers[1], *third = buffers[2];
+    width &= ~(size_t)7;
+    switch (op) {
+#define LOOP(k, share, slope)                                                                                          \
+    if (wanted >> k & 1) {                                                                                             \
+        for (size_t i = 0; i < width; i++) {                                                                           \
+            const double z = zs[i], x = xs[i], y = ys[i], w = ws[i];                                                   \
+            share[i] = share_of(g[i], slope);                                                                          \
+            (void)z, (void)x, (void)y, (void)w;                                                                        \
+        }                                                                                                              \
+    }
+#define UNARY(identifier, name, value, slope)                                                                          \
+    case OP_##identifier:                                                                                              \
+        LOOP(0, first, slope)                                                                                          \
+        return;
+#define BINARY(identifier, name, value, slope_x, slope_y)                                                              \
+    case OP_##identifier:                                                                                              \
+        LOOP(0, first, slope_x)                                                                                        \
+        LOOP(1, second, slope_y)                                                                                       \
+        return;
+#define TERNARY(identifier, name, value, slope_x, slope_y, slope_w)                                                    \
+    case OP_##identifier:                                                                                              \
+        LOOP(0, first, slope_x)                                                                                        \
+        LOOP(1, second, slope_y)                                                                                       \
+        LOOP(2, third, slope_w)                                                                                        \
+        return;
+        UNARY_OPERATIONS(UNARY) BINARY_OPERATIONS(BINARY) TERNARY_OPERATIONS(TERNARY)
+#undef LOOP
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+    default:
+        return;
+    }
+}
+
 /* Compute the wanted shares from the adjoints g of z = op(x, y, w): share[k] is that of operand k. */
 TARGET static void shares_of(int op, int exponent, size_t width, const double *restrict g, const double *restrict z,
                              const double *restrict x, const double *restrict y, const double *restrict w,
@@ -220,6 +261,7 @@ TARGET static void shares_of(int op, int exponent, size_t width, const double *r
         SHARES(SQUARE, first[i] = g[i] * (2.0 * x[i]))
         SHARES(RELU, first[i] = x[i] <= 0.0 ? 0.0 : g[i])
         SHARES(GATE, first[i] = 0.0; second[i] = x[i] != 0.0 ? g[i] : 0.0)
+        SHARES(WHERE, first[i] = 0.0; second[i] = x[i] != 0.0 ? g[i] : 0.0; other[i] = x[i] != 0.0 ? 0.0 : g[i])
         SHARES(EXP, first[i] = g[i] * z[i])
         SHARES(LOG, first[i] = g[i] / x[i])
         SHARES(DIVIDE, first[i] = g[i] / y[i]; second[i] = share_of(g[i], quotient_by_divisor(z[i], x[i], y[i])))
@@ -231,13 +273,7 @@ TARGET static void shares_of(int op, int exponent, size_t width, const double *r
         share[0] = g;
         return;
     }
-    for (size_t i = 0; i < width; i++) {
-        double slopes[3] = {0.0};
-        slopes_of((Op)op, z[i], x[i], y[i], w[i], wanted, slopes);
-        for (size_t k = 0; k < 3; k++) {
-            buffers[k][i] = wanted >> k & 1 ? share_of(g[i], slopes[k]) : 0.0;
-        }
-    }
+    usual_shares(op, width, g, z, x, y, w, wanted, buffers);
 }
 
 TARGET static void forward_simple(const Block *block, const int32_t *code)

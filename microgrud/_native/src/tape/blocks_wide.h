@@ -106,7 +106,7 @@ TARGET static void backward_wide(const int32_t *code, const double *U, double *G
     const Wide wide = read_wide(code, U);
     double buffers[4][BLOCK] ALIGNED, adjoints[BLOCK] ALIGNED, shares[3][BLOCK] ALIGNED;
     write_same(&wide, U, buffers);
-    for (size_t start = 0; start < wide.n; start += BLOCK) {
+    for (size_t start = 0; start < wide.n && wide.wanted != 0; start += BLOCK) {
         const Piece piece = piece_of(&wide, start);
         const double *x[4], *share[3];
         for (size_t k = 0; k < 4; k++) {
@@ -178,6 +178,52 @@ LANE void add_to_slots(double *numbers, const int32_t *slots, size_t count, cons
     }
 }
 
+/* Return the numbers of a side of sums, from sum `start` on. */
+LANE const double *numbers_of_side(const Sums *sums, size_t side, size_t start, size_t count, const double *numbers,
+                                   double *restrict buffer)
+{
+    const int32_t *slots = sums->out + side * sums->n;
+    if (sums->rows >> side & 1) {
+        return numbers + slots[0] + start;
+    }
+    if (!(sums->same >> side & 1)) {
+        return numbers_of(numbers, slots + start, count, buffer);
+    }
+    for (size_t i = 0; i < BLOCK; i++) {
+        buffer[i] = numbers[slots[0]];
+    }
+    return buffer;
+}
+
+/* Add shares to the numbers of a side of sums. */
+LANE void add_to_side(const Sums *sums, size_t side, size_t start, size_t count, double *numbers,
+                      const double *restrict share)
+{
+    const int32_t *slots = sums->out + side * sums->n;
+    if (sums->rows >> side & 1) {
+        double *restrict row = numbers + slots[0] + start;
+        for (size_t i = 0; i < count; i++) {
+            row[i] += share[i];
+        }
+        return;
+    }
+    if (!(sums->same >> side & 1)) {
+        add_to_slots(numbers, slots + start, count, share);
+        return;
+    }
+    double sum[8] = {0.0}; /* an addition to one number would wait for the one before */
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        for (size_t k = 0; k < 8; k++) {
+            sum[k] += share[i + k];
+        }
+    }
+    for (; i < count; i++) {
+        sum[i % 8] += share[i];
+    }
+    numbers[slots[0]] += ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
 TARGET static bool forward_wide_linear(const int32_t *code, double *U)
 {
     const Sums sums = read_sums(code);
@@ -188,20 +234,24 @@ TARGET static bool forward_wide_linear(const int32_t *code, double *U)
         for (size_t i = 0; i < BLOCK; i++) {
             z[i] = -0.0;
         }
-        for (size_t k = 0; k < sums.plain; k++) {
-            const double *restrict term = numbers_of(U, sums.terms + k * sums.n + start, count, buffers[0]);
+        for (size_t k = 1; k <= sums.plain; k++) {
+            const double *restrict term = numbers_of_side(&sums, k, start, count, U, buffers[0]);
             for (size_t i = 0; i < count; i++) {
                 z[i] += term[i];
             }
         }
-        for (size_t k = 0; k < sums.pairs; k++) {
-            const double *restrict x = numbers_of(U, sums.x + k * sums.n + start, count, buffers[0]);
-            const double *restrict y = numbers_of(U, sums.y + k * sums.n + start, count, buffers[1]);
+        for (size_t k = sums.plain + 1; k <= sums.plain + sums.pairs; k++) {
+            const double *restrict x = numbers_of_side(&sums, k, start, count, U, buffers[0]);
+            const double *restrict y = numbers_of_side(&sums, k + sums.pairs, start, count, U, buffers[1]);
             for (size_t i = 0; i < count; i++) {
                 z[i] += x[i] * y[i];
             }
         }
         fine &= are_finite(z, BLOCK);
+        if (sums.rows & 1) {
+            memcpy(U + sums.out[0] + start, z, count * sizeof *z);
+            continue;
+        }
         for (size_t i = 0; i < count; i++) {
             U[sums.out[start + i]] = z[i];
         }
@@ -210,30 +260,28 @@ TARGET static bool forward_wide_linear(const int32_t *code, double *U)
 }
 
 /* An adjoint of 0 passes nothing on. */
-TARGET static void backward_wide_linear(const Tape *tape, const int32_t *code, const double *U, double *G)
+TARGET static void backward_wide_linear(const int32_t *code, const double *U, double *G)
 {
     const Sums sums = read_sums(code);
-    double adjoints[BLOCK], share[BLOCK], buffer[BLOCK];
+    double buffers[2][BLOCK], share[BLOCK];
     for (size_t start = 0; start < sums.n; start += BLOCK) {
         const size_t count = sums.n - start < BLOCK ? sums.n - start : BLOCK;
-        for (size_t i = 0; i < count; i++) {
-            adjoints[i] = G[sums.out[start + i]];
-        }
-        for (size_t k = 0; k < sums.plain; k++) {
-            add_to_slots(G, sums.terms + k * sums.n + start, count, adjoints);
-        }
-        for (size_t k = 0; k < sums.pairs; k++) {
-            const int32_t *both[2] = {sums.x + k * sums.n + start, sums.y + k * sums.n + start};
-            for (int own = 0; own < 2; own++) {
-                if (is_one_constant(tape, both[own], count)) {
-                    continue;
-                }
-                const double *restrict other = numbers_of(U, both[1 - own], count, buffer);
-                for (size_t i = 0; i < count; i++) {
-                    share[i] = adjoints[i] == 0.0 ? 0.0 : adjoints[i] * other[i];
-                }
-                add_to_slots(G, both[own], count, share);
+        const double *adjoints = numbers_of_side(&sums, 0, start, count, G, buffers[0]);
+        for (size_t k = 1; k <= sums.plain; k++) {
+            if (sums.wanted >> k & 1) {
+                add_to_side(&sums, k, start, count, G, adjoints);
             }
+        }
+        for (size_t k = sums.plain + 1; k <= sums.plain + 2 * sums.pairs; k++) {
+            if (!(sums.wanted >> k & 1)) {
+                continue;
+            }
+            const size_t factor = k <= sums.plain + sums.pairs ? k + sums.pairs : k - sums.pairs;
+            const double *restrict other = numbers_of_side(&sums, factor, start, count, U, buffers[1]);
+            for (size_t i = 0; i < count; i++) {
+                share[i] = adjoints[i] == 0.0 ? 0.0 : adjoints[i] * other[i];
+            }
+            add_to_side(&sums, k, start, count, G, share);
         }
     }
 }

@@ -34,7 +34,7 @@ extern INTERNAL bool never_raises[OP_COUNT];
  * for an instruction that the backward pass leaves out. */
 enum { UNWANTED = 4, SKIPPED = 0x80 };
 
-enum { WIDE_HEAD = 8 }; /* the numbers of CODE_WIDE before its slots */
+enum { WIDE_HEAD = 8, WIDE_LINEAR_HEAD = 7 }; /* how many numbers come before the slots */
 
 /* --- the slots of an instruction --- */
 
@@ -95,8 +95,8 @@ static inline size_t stretches_of(const int32_t *code, bool uniform, Stretch fou
         return 3;
     case CODE_WIDE_LINEAR: {
         const size_t n = (size_t)code[3];
-        found[0] = (Stretch){RESULT, 4, n};
-        found[1] = (Stretch){OPERAND, 4 + n, n * ((size_t)code[1] + 2 * (size_t)code[2])};
+        found[0] = (Stretch){RESULT, WIDE_LINEAR_HEAD, n};
+        found[1] = (Stretch){OPERAND, WIDE_LINEAR_HEAD + n, n * ((size_t)code[1] + 2 * (size_t)code[2])};
         return 2;
     }
     case CODE_WIDE_DOT: {
@@ -205,9 +205,12 @@ static inline Wide read_wide(const int32_t *code, const double *U)
 }
 
 /* Sums without a batch. CODE_WIDE_LINEAR has n sums with the same number of terms and pairs, CODE_LINEAR has one. Each
- * term has n slots, one after the other in the code, and so have each x and each y. */
+ * term has n slots, one after the other in the code, and so have each x and each y. These sides are numbered, from 0 for
+ * the results; a bit of `rows` tells that the slots of a side are consecutive, of `same` that they are one slot n times,
+ * of `wanted` that not all of them are constants. */
 typedef struct {
     size_t plain, pairs, n;
+    unsigned rows, same, wanted;
     const int32_t *out, *terms, *x, *y;
 } Sums;
 
@@ -215,8 +218,14 @@ static inline Sums read_sums(const int32_t *code)
 {
     const bool wide = code[0] == CODE_WIDE_LINEAR;
     const size_t n = wide ? (size_t)code[3] : 1;
-    Sums sums = {(size_t)code[wide ? 1 : 2], (size_t)code[wide ? 2 : 3], n, code + (wide ? 4 : 1), NULL, NULL, NULL};
-    sums.terms = code + 4 + (wide ? n : 0);
+    Sums sums = {(size_t)code[wide ? 1 : 2], (size_t)code[wide ? 2 : 3], n, 0, 0, 0, code + 1, code + 4, NULL, NULL};
+    if (wide) {
+        sums.rows = (unsigned)code[4];
+        sums.same = (unsigned)code[5];
+        sums.wanted = (unsigned)code[6];
+        sums.out = code + WIDE_LINEAR_HEAD;
+        sums.terms = sums.out + n;
+    }
     sums.x = sums.terms + sums.plain * n;
     sums.y = sums.x + sums.pairs * n;
     return sums;

@@ -109,7 +109,7 @@ static void renumber(Tape *tape, const int32_t *new_slots)
                 code[j] = code[j] < 0 ? code[j] : new_slots[code[j]];
             }
         }
-        if (code[0] == CODE_WIDE) {
+        if (code[0] == CODE_WIDE || code[0] == CODE_WIDE_LINEAR) {
             mark_rows(code);
         }
     }

@@ -266,7 +266,7 @@ void backward_uniform(const Tape *tape, const double *U, double *G, double *scra
             tape->blocks->backward_wide(code, U, G);
             continue;
         case CODE_WIDE_LINEAR:
-            tape->blocks->backward_wide_linear(tape, code, U, G);
+            tape->blocks->backward_wide_linear(code, U, G);
             continue;
         case CODE_LINEAR:
             backward_sum(tape, code, U, G);

@@ -44,7 +44,9 @@ static Rank rank_of(const Tape *tape, const int32_t *code, int32_t *levels)
     } else if (code[0] == CODE_DOT) {
         rank.first = code[3];
     } else if (code[0] < OP_LAST_TERNARY) {
-        rank.first = (int32_t)wanted_slopes(tape, code + 3, (size_t)code[2]);
+        const bool chooses = code[0] == OP_WHERE || code[0] == OP_GATE; /* by operand 0, which has no derivative */
+        const unsigned wanted = wanted_slopes(tape, code + 3, (size_t)code[2]);
+        rank.first = is_step(code[0]) ? 0 : (int32_t)(chooses ? wanted & ~1U : wanted);
         rank.second = is_power(code[0]) && tape->is_constant[code[4]] ? code[4] : -1; /* the exponent */
     }
     return rank;
@@ -115,13 +117,25 @@ static bool have_step(const int32_t *slots, size_t n, int32_t step)
     return true;
 }
 
+static bool are_constants(const Tape *tape, const int32_t *slots, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        if (!tape->is_constant[slots[k]]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Mark which slots of a wide instruction are consecutive, and which are the same slot n times. */
 void mark_rows(int32_t *code)
 {
+    const bool linear = code[0] == CODE_WIDE_LINEAR;
+    const int32_t operands = linear ? code[1] + 2 * code[2] : code[2];
     const size_t n = (size_t)code[3];
     code[4] = code[5] = 0;
-    for (int32_t k = 0; k <= code[2]; k++) {
-        const int32_t *slots = code + WIDE_HEAD + (size_t)k * n;
+    for (int32_t k = 0; k <= operands; k++) {
+        const int32_t *slots = code + (linear ? WIDE_LINEAR_HEAD : WIDE_HEAD) + (size_t)k * n;
         code[4] |= (int32_t)have_step(slots, n, 1) << k;
         code[5] |= (int32_t)have_step(slots, n, 0) << k;
     }
@@ -150,14 +164,16 @@ static int32_t *write_wide(const Tape *tape, const Rank *ranks, size_t n, int32_
         return to;
     }
     if (code[0] == CODE_LINEAR) {
-        *to++ = CODE_WIDE_LINEAR;
-        *to++ = code[2];
-        *to++ = code[3];
-        *to++ = (int32_t)n;
-        to = write_slots(tape, ranks, n, 1, to);
-        for (size_t k = 0; k < (size_t)code[2] + 2 * (size_t)code[3]; k++) {
-            to = write_slots(tape, ranks, n, 4 + k, to);
+        int32_t *head = to, wanted = 0;
+        to = write_slots(tape, ranks, n, 1, to + WIDE_LINEAR_HEAD);
+        for (int32_t k = 0; k < code[2] + 2 * code[3]; k++) {
+            const int32_t *slots = to;
+            to = write_slots(tape, ranks, n, 4 + (size_t)k, to);
+            wanted |= (int32_t)!are_constants(tape, slots, n) << (k + 1);
         }
+        const int32_t numbers[WIDE_LINEAR_HEAD] = {CODE_WIDE_LINEAR, code[2], code[3], (int32_t)n, 0, 0, wanted};
+        memcpy(head, numbers, sizeof numbers);
+        mark_rows(head);
         return to;
     }
     const size_t arity = (size_t)code[2];
