@@ -63,6 +63,13 @@ ONE_RECORDING: dict[str, Callable[[Any], Any]] = {
     "any, all": lambda x: where(np.any(x > 1), x[0], x[1]) * x + where((x > -1).all(), x[2], x[3]) * x,
     "counts": lambda x: (x > 0).sum() * x + np.count_nonzero(x > 1) + (x > 0).mean() * x + np.mean(x < 0),
     "counts by axis": lambda x: (x.reshape(2, 2) > 0).sum(axis=1) * x[:2] + (x.reshape(2, 2) > 0).mean(axis=0),
+    "integers": lambda x: (np.where(x < 0, 1, 3) + (x > 1)) * x + (np.where(x < 0, 2, 0) > 1) * x * x,
+    "integers as conditions": lambda x: np.where(np.where(x < 0, 1, 0), x, 2 * x) + np.where(x < 0, 2, 0).any() * x,
+    "integers converted": lambda x: np.where(x < 0, 2, 3).astype(float) * x + np.where(x < 0, 2, 0).astype(bool) * x,
+    "shape of a mask": lambda x: x * (np.shape(x < 0)[0] + np.ndim(x < 0) + np.size(np.where(x < 0, 1, 0))),
+    "integers counted": lambda x: (
+        np.count_nonzero(np.where(x < 0, 2, 0)) * x + np.where(x < 0, 2, 3).sum() * x + np.where(x < 1, 2, 3).mean() * x
+    ),
     "converted": lambda x: (x < 0).astype(float) @ x + (x > 1).astype(int) * x + (x > 0).astype(bool) * x,
     "assigned": lambda x: assigned(x, lambda y: y < 0, 0.0) * x,
     "assigned a number": lambda x: assigned(x, lambda y: y > y[0], x[0] * 2) * x,
@@ -106,6 +113,9 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "position": lambda x: x[np.argmax(x)] * x + x[int((x > 0).argmax())],
     "places": lambda x: x[np.where(x < x.mean())[0][0] if x.min() < x.mean() else 0] * x,
     "sorted": lambda x: np.sort(x) * x,
+    "integers as indices": lambda x: x[(x < 0).astype(int)] * np.array([2.0, 3.0])[np.where(x < 0, 1, 0)],
+    "integers in numpy": lambda x: np.choose((x < 0) * 1, [x, 2 * x]) + np.bincount(np.where(x < 0, 1, 0)).max() * x,
+    "integer operators": lambda x: (np.where(x < 0, 5, 2) // 2) * x + (-np.where(x < 0, 1, 0)) * x,
     "array of the user": lambda x: np.where(np.array([x[0], x[1]]) < 0, x[:2], 1.0),
     "outcomes": lambda x: np.array(x < 0, dtype=float) * x + np.float64(np.sum((x > 1).astype("U5") == "True")),
     "running count": lambda x: np.cumsum(x < 0) * x,

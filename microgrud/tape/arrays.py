@@ -63,7 +63,7 @@ _LOGICAL = {
 #: For NumPy the sum of two truths is a truth; `sum` counts them.
 _LOGICAL_OPERATORS = {**_LOGICAL, "add": _OR, "multiply": _AND, "maximum": _OR, "minimum": _AND}
 _CHOICE = _ufunc(_choice, 3)
-_FLOAT = _ufunc(lambda truth: _choice(truth, 1.0, 0.0), 1)
+_FLOAT = _ufunc(lambda number: number.node if isinstance(number, Truth) else float(number), 1)
 
 
 class RecordedArray(np.ndarray):
@@ -101,6 +101,7 @@ class RecordedTruths(NDArrayOperatorsMixin):
     """
 
     takes_truths = True
+    dtype: np.dtype[Any] = np.dtype(bool)
 
     def __init__(self, elements: np.ndarray) -> None:
         self.elements = elements
@@ -108,15 +109,15 @@ class RecordedTruths(NDArrayOperatorsMixin):
             if isinstance(truth, Truth):
                 truth.count_as_used()
 
-    dtype = np.dtype(bool)
     shape = property(lambda self: self.elements.shape)
     ndim = property(lambda self: self.elements.ndim)
     size = property(lambda self: self.elements.size)
-    T = property(lambda self: RecordedTruths(self.elements.T))
+    T = property(lambda self: type(self)(self.elements.T))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Ask for the outcomes."""
-        outcomes: np.ndarray = np.fromiter(map(bool, self.elements.flat), bool, self.size).reshape(self.shape)
+        outcomes: np.ndarray = np.fromiter(map(self.dtype.type, self.elements.flat), self.dtype, self.size)
+        outcomes = outcomes.reshape(self.shape)
         return outcomes if dtype is None else outcomes.astype(dtype)
 
     def __getattr__(self, name: str) -> Any:
@@ -147,68 +148,83 @@ class RecordedTruths(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Any:
         found = self.elements[_asked(key)]
         if isinstance(found, np.ndarray):
-            return RecordedTruths(found)
+            return type(self)(found)
         return found.copy() if isinstance(found, Truth) else found
 
     def __setitem__(self, key: Any, item: Any) -> None:
-        item = item if _is_boolean(item) else np.not_equal(item, 0)
-        self.elements[_asked(key)] = _elements_of(item)
+        if not isinstance(item, (RecordedTruths, Truth)):
+            item = np.asarray(item).astype(self.dtype).astype(object)
+        self.elements[_asked(key)] = _elements_of(item if self.dtype != bool else _truths_of(item))
 
     def __bool__(self) -> bool:
         return bool(self.elements.item() if self.size == 1 else self.elements)  # otherwise NumPy's error
 
     def any(self, axis: Any = None, **options: Any) -> Any:
         """Return whether any outcome is true."""
-        return np.logical_or.reduce(self, axis=axis, **options)
+        return np.logical_or.reduce(_truths_of(self), axis=axis, **options)
 
     def all(self, axis: Any = None, **options: Any) -> Any:
         """Return whether all outcomes are true."""
-        return np.logical_and.reduce(self, axis=axis, **options)
+        return np.logical_and.reduce(_truths_of(self), axis=axis, **options)
 
     def sum(self, axis: Any = None, **options: Any) -> Any:
-        """Count the outcomes that are true."""
+        """Count the outcomes that are true; return the sum of integers."""
         return np.add.reduce(self, axis=axis, **options)
 
     def mean(self, axis: Any = None, **options: Any) -> Any:
-        """Return the share of the outcomes that are true."""
+        """Return the share of the outcomes that are true; return the mean of integers."""
         counts = self.sum(axis, **options)
-        return counts / (self.size / (counts.size if isinstance(counts, np.ndarray) else 1))
+        return counts / (self.size / getattr(counts, "size", 1))
 
     def astype(self, dtype: Any, **options: Any) -> Any:
-        """Return 1 for each outcome that is true, and 0 for the others."""
+        """Return 1 for each outcome that is true, and 0 for the others; convert integers."""
         kind = np.dtype(dtype).kind
+        if kind == "b":
+            return _truths_of(self).copy()
         if kind in "iuf":
             return as_recorded(np.asarray(_FLOAT(self.elements) if kind == "f" else self.elements + 0))
-        return self.copy() if kind == "b" else np.asarray(self).astype(dtype, **options)
+        return np.asarray(self).astype(dtype, **options)
 
     def tolist(self) -> list[Any]:
         """Return the outcomes in a list, which does not ask for them."""
         return [x.tolist() if isinstance(x, RecordedTruths) else x for x in self]
 
-    def reshape(self, *shape: Any) -> RecordedTruths:
+    def reshape(self, *shape: Any) -> Any:
         """Return the outcomes in another shape."""
-        return RecordedTruths(self.elements.reshape(*shape))
+        return type(self)(self.elements.reshape(*shape))
 
-    def ravel(self) -> RecordedTruths:
+    def ravel(self) -> Any:
         """Return the outcomes with one axis."""
-        return RecordedTruths(self.elements.ravel())
+        return type(self)(self.elements.ravel())
 
-    def copy(self) -> RecordedTruths:
+    def copy(self) -> Any:
         """Return a copy, whose elements may be assigned without a change of this array."""
-        return RecordedTruths(self.elements.copy())
+        return type(self)(self.elements.copy())
+
+
+class RecordedIntegers(RecordedTruths):
+    """Integers that depend on comparisons, such as counts and `np.where(x < 0, 1, 0)`."""
+
+    dtype = np.dtype(np.int64)
 
 
 def as_recorded(x: Any) -> Any:
-    """Return an object array, or each one in a list or a tuple, as a RecordedArray, and anything else as it is."""
+    """Return an object array as one of a recording, in a list or a tuple too, and anything else as it is."""
     if type(x) is np.ndarray and x.dtype == object:
-        return x.view(RecordedArray)
+        counts = all(isinstance(element, int) for element in x.flat)
+        counts = counts and any(isinstance(element, Truth) for element in x.flat)
+        return RecordedIntegers(x) if counts else x.view(RecordedArray)
     return type(x)(map(as_recorded, x)) if type(x) in (list, tuple) else x
 
 
 def _is_boolean(x: Any) -> bool:
     if isinstance(x, Truth):
         return type(x.number) is bool
-    return isinstance(x, (bool, np.bool_, RecordedTruths)) or (isinstance(x, np.ndarray) and x.dtype == bool)
+    return isinstance(x, (bool, np.bool_)) or (isinstance(x, (np.ndarray, RecordedTruths)) and x.dtype == bool)
+
+
+def _truths_of(x: Any) -> Any:
+    return x if _is_boolean(x) else np.not_equal(x, 0)
 
 
 def _elements_of(x: Any) -> Any:
@@ -250,7 +266,7 @@ def _applied(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[
 def _where(condition: Any, *choices: Any) -> Any:
     if not isinstance(condition, RecordedTruths) or len(choices) != 2:
         return NotImplemented
-    x, y = choices
+    condition, (x, y) = _truths_of(condition), choices
     if _is_boolean(x) and _is_boolean(y):
         return (condition & x) | (~condition & y)
     return as_recorded(_CHOICE(condition.elements, _elements_of(x), _elements_of(y)))
@@ -272,5 +288,6 @@ def _counted(name: str) -> Callable[..., Any]:
 #: Functions of NumPy that calculate with outcomes, by name; a result of NotImplemented means that they ask for them.
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "where": _where, "select": _select, "any": _counted("any"), "all": _counted("all"), "sum": _counted("sum"),
-    "mean": _counted("mean"), "count_nonzero": _counted("sum"),
+    "mean": _counted("mean"), "count_nonzero": lambda x, *args, **options: _truths_of(x).sum(*args, **options),
+    "shape": lambda x: x.shape, "ndim": lambda x: x.ndim, "size": lambda x: x.size,
 }  # fmt: skip
