@@ -12,6 +12,7 @@ from .bounce import BOUNCE
 from .bundle import BUNDLE
 from .digits import DIGITS
 from .elementary import ELEMENTARY
+from .elementwise import ELEMENTWISE
 from .kmeans import KMEANS
 from .logsumexp import LOGSUMEXP
 from .lorenz import LORENZ
@@ -34,6 +35,7 @@ RECORDED: dict[str, Workload] = {
     "mixture": MIXTURE,
     "kmeans": KMEANS,
     "logsumexp": LOGSUMEXP,
+    "elementwise": ELEMENTWISE,
     "residuals": RESIDUALS,
     "bundle": BUNDLE,
     "bounce": BOUNCE,
