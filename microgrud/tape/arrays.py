@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -29,11 +28,15 @@ def _smaller(x: Any, y: Any) -> Any:
 
 def _choice(truth: Any, x: Any, y: Any) -> Any:
     """Return x where the truth holds, and y where it does not; integers remain integers."""
-    if not isinstance(truth, Truth):
+    if type(truth) is not Truth:
         return x if truth else y
-    if isinstance(x, Integral) and isinstance(y, Integral):
+    if isinstance(x, int) and isinstance(y, int):
         return truth * (x - y) + y  # type: ignore[operator]
-    return Value._record(ops.WHERE, truth.node, *[z.node if isinstance(z, Truth) else z for z in (x, y)])
+    return Value._record(ops.WHERE, truth.node, _operand(x), _operand(y))
+
+
+def _operand(x: Any) -> Any:
+    return x.node if type(x) is Truth else x
 
 
 def _ufunc(f: Callable[..., Any], operands: int = 2, **identity: Any) -> np.ufunc:

@@ -127,7 +127,7 @@ class _Recorder(tracing.Tracer):
 
     def on_comparison(self, x: Value, symbol: str, y: Any, outcome: bool) -> Truth | bool:
         try:
-            bound = y if isinstance(y, Value) else as_operand(y, symbol)
+            bound = y if type(y) is float or isinstance(y, Value) else as_operand(y, symbol)
         except OverflowError:  # an integer beyond all floats compares as infinity does
             bound = math.inf if y > 0 else -math.inf
         if self.counts is not None:
