@@ -374,3 +374,142 @@ def test_infinite_slopes_are_those_of_the_function() -> None:
     assert x.grad == math.inf
     with pytest.raises(ValueError, match="sqrt"):
         compile(mg.sqrt)(Value(-1.0))
+
+
+# --- replays of a call and of its derivatives ---
+
+
+def rational(x: Any, y: Any = 0.5, k: int = 2) -> Any:
+    return W_SCALE * x**k / (1.0 + y * y) + (x if x > 0.0 else x * y)
+
+
+W_SCALE = Value(1.5)
+
+
+def total_of_powers(tree: Any) -> Any:
+    """Return a number that depends on all numbers of a nested list, or an array."""
+    items = [tree] if isinstance(tree, (float, Value)) else list(tree)
+    parts = [x if isinstance(x, (float, Value)) else total_of_powers(x) for x in items]
+    result: Any = W_SCALE
+    for k, x in enumerate(parts):
+        result = result * x + x**3 * (k + 1.0)
+    return result
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(
+    "x",
+    [
+        0.5,
+        [0.5],
+        [0.5, -1.0, 2.0],
+        (0.5, [-1.0, (2.0, 3.0)]),
+        [0.5, np.array([[1.0, -2.0], [0.25, 3.0]])],
+        np.array([0.5, -1.0]),
+        np.array([[0.5, -1.0], [2.0, 0.25]]),
+        np.array([]),
+        [np.float64(0.5), 2.0],
+        {"a": 0.5, "b": [1.0, -2.0]},
+    ],
+    ids=str,
+)
+def test_derivatives_of_any_arguments_are_those_of_the_function(x: Any, order: int) -> None:
+    f = (lambda tree: total_of_powers(list(tree.values()))) if isinstance(x, dict) else total_of_powers
+    numbers, structure = mg.autodiff.trees.flatten(x, "x")
+
+    def along(g: Any) -> Any:
+        """Return g along a line through x, in a direction with the numbers 1, 2, ..."""
+        return lambda t: g(structure.rebuild([number + t * (k + 1.0) for k, number in enumerate(numbers)])) ** 2
+
+    def derivative(g: Any) -> Any:
+        for _ in range(order):
+            g = grad(g)
+        return g
+
+    compiled, expected = compile(f), derivative(along(f))(0.25)
+    for _ in range(3):
+        found = derivative(along(compiled))(0.25)
+        assert type(found) is type(expected)
+        assert found.data == close(expected.data)
+
+
+@pytest.mark.parametrize("given", [(Value(-1.0), Value(2.0), 3), (Value(0.5), 1.0, 2), (0.5, Value(-2.0), 1)], ids=str)
+def test_some_arguments_are_values_others_numbers_and_integers(given: tuple[Any, ...]) -> None:
+    def numbers(f: Any) -> Any:
+        own = [Value(x.data) if isinstance(x, Value) else x for x in given]
+        W_SCALE.grad = 0.0
+        result = Value(2.0) * f(*own)
+        result.backward()
+        slopes = [x.grad for x in own if isinstance(x, Value)]
+        return [result.data, W_SCALE.grad, *slopes]
+
+    compiled = compile(rational)
+    for _ in range(3):
+        assert numbers(compiled) == close(numbers(rational))
+
+
+def test_lists_and_arrays_may_be_changed_after_a_call() -> None:
+    f = compile(lambda v, a, batch: v[0] * v[1] * a[0] * batch, batched="batch")
+    w, v, a, batch = Value(2.0), [None, 3.0], np.array([5.0]), np.array([7.0])
+    v[0] = w
+    for _ in range(3):
+        w.grad = 0.0
+        out = f(v, a, batch)
+        v[1], a[0], batch[0] = 100.0, 100.0, 100.0
+        out.backward()
+        assert w.grad == 105.0
+        v[1], a[0], batch[0] = 3.0, 5.0, 7.0
+
+
+def test_a_leaf_that_changes_between_a_call_and_its_derivative_is_read_anew() -> None:
+    w = Value(2.0)
+    for f in (lambda x: x * w if w > 0.0 else x * w * w, compile(lambda x: x * w if w > 0.0 else x * w * w)):
+        slopes = []
+        for changed in (2.0, 3.0):
+            x = Value(5.0)
+            w.data = 2.0
+            out = f(x)
+            w.data = changed
+            out.backward()
+            slopes.append(x.grad)
+        assert slopes == [2.0, 3.0]
+
+
+def test_a_batch_whose_samples_take_several_paths_with_parameters() -> None:
+    scale, shift = Value(1.5), Value(-0.5)
+
+    def f(w: Any, x: Any) -> Any:
+        return scale * w * x * x if x > 0.0 else shift * w * w * x + w
+
+    batch = np.array([1.0, -2.0, 3.0, -0.5])
+    compiled = compile(f, batched="x")
+    for order in (1, 2):
+        for _ in range(3):
+            found = []
+            for g in (lambda w: compiled(w, batch), lambda w: mg.mean([f(w, x) for x in batch.tolist()])):
+                w = Value(0.75)
+                out: Any = g(w)
+                for _ in range(order - 1):
+                    (out,) = mg.gradient(out, [w])
+                scale.grad = shift.grad = 0.0
+                out.backward()
+                found.append((out.data, w.grad, scale.grad, shift.grad))
+            assert found[0] == close(found[1])
+
+
+@pytest.mark.parametrize("x", [math.inf, -math.inf, math.nan, 0.0, -0.0, 1e200, 5e-324])
+@pytest.mark.parametrize("f", [lambda x: x * abs(x), lambda x: mg.sqrt(x * x), mg.tanh, lambda x: x * 0.0 + 1.0])
+def test_extreme_numbers_inside_transforms(f: Any, x: float) -> None:
+    compiled = compile(f)
+
+    def outcome(g: Any, order: int) -> Any:
+        try:
+            for _ in range(order):
+                g = grad(g)
+            return math.copysign(1.0, g(x)), g(x)
+        except (ArithmeticError, ValueError) as error:
+            return type(error)
+
+    for order in (1, 2):
+        for _ in range(3):
+            assert outcome(compiled, order) == pytest.approx(outcome(f, order), nan_ok=True, rel=1e-12)

@@ -90,6 +90,8 @@ class Replay:
         leaves: npt.NDArray[Any] | None,
         slopes: npt.NDArray[Any] | None,
         outputs: npt.NDArray[Any] | None,
+        weights: npt.NDArray[Any] | None = None,
+        numbers: npt.NDArray[Any] | None = None,
         /,
     ) -> Any: ...
 
@@ -109,5 +111,7 @@ class Tree:
         leaves: npt.NDArray[Any] | None,
         slopes: npt.NDArray[Any] | None,
         outputs: npt.NDArray[Any] | None,
+        weights: npt.NDArray[Any] | None = None,
+        numbers: npt.NDArray[Any] | None = None,
         /,
     ) -> Any: ...

@@ -22,7 +22,7 @@ from .absent import AbsentFunction, refuse_if_absent
 from .differentiable import Differentiable, is_inside
 from .flat import Flat
 from .listing import listing
-from .nodes import result_as_nodes, rows_of_function
+from .nodes import Given, result_as_nodes, rows_of_function
 from .recorder import CompileError
 from .recordings import Recordings
 from .results import with_samples_first
@@ -99,10 +99,10 @@ class Compiled(Differentiable, ShownInNotebooks):
             found = recordings.replayed("values", args)
             if found is not None:
                 return found[0]
-        arguments = recordings.read(args, kwargs)
-        if inside or arguments.has_values:
-            return result_as_nodes(recordings, arguments)
-        result = recordings.evaluate(arguments, None)
+        given = Given(recordings, args, kwargs)
+        if inside or given.values:
+            return result_as_nodes(given)
+        result = recordings.evaluate(given.arguments, None)
         return result.structure.rebuild(recordings.totals(result))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:

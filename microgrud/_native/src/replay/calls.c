@@ -126,27 +126,34 @@ static int take_doubles(PyObject *object, size_t count, bool writable, Py_buffer
     return 1;
 }
 
-/* Write the derivatives with respect to the leaves of all replays, and the outputs of the samples. */
-static void write_flat(const Call *call, double *slopes, double *outputs)
+/* Write the derivatives with respect to the leaves of all replays, and to the numbers outside of batches; those with
+ * respect to numbers in batches are left as they are. */
+static void write_slopes(const Call *call, double *leaves, double *numbers)
 {
-    for (size_t p = 0; p < call->tree->count; p++) {
+    for (size_t p = 0; p < call->tree->count && leaves != NULL; p++) {
         const Replay *replay = call->tree->replays[p];
         const Frame *frame = call->frames[p];
-        for (size_t k = 0; slopes != NULL && k < replay->leaf_count; k++) {
-            *slopes++ = frame->status_of_all == DONE ? frame->G[replay->leaf_slots[k]] : 0.0;
+        for (size_t k = 0; k < replay->leaf_count; k++) {
+            *leaves++ = frame->status_of_all == DONE ? frame->G[replay->leaf_slots[k]] : 0.0;
         }
     }
-    if (outputs != NULL) {
-        write_rows(call, outputs);
+    const Replay *replay = call->tree->replays[0];
+    for (size_t k = 0; k < replay->part_count && numbers != NULL; k++) {
+        const ArgumentPart *part = &replay->parts[k];
+        if (!is_nested(part->kind) && !is_integer(part->kind) && !is_batch(part->kind)) {
+            write_gradients(call, part->first, part->count, part->row, numbers + part->first);
+        }
     }
 }
 
-/* flat(args, leaves, slopes, outputs) */
+/* flat(args, leaves, slopes, outputs, weights=None, numbers=None) */
 PyObject *replay_flat(PyObject *self, PyObject *arguments)
 {
+    enum { LEAVES, SLOPES, OUTPUTS, WEIGHTS, NUMBERS, BUFFERS };
     const Tree *tree = (Tree *)self;
-    PyObject *args, *objects[3], *result = NULL;
-    if (!PyArg_ParseTuple(arguments, "O!OOO:flat", &PyTuple_Type, &args, &objects[0], &objects[1], &objects[2])) {
+    PyObject *args, *objects[BUFFERS] = {NULL, NULL, NULL, Py_None, Py_None}, *result = NULL;
+    if (!PyArg_ParseTuple(arguments, "O!OOO|OO:flat", &PyTuple_Type, &args, &objects[LEAVES], &objects[SLOPES],
+                          &objects[OUTPUTS], &objects[WEIGHTS], &objects[NUMBERS])) {
         return NULL;
     }
     const size_t outputs = tree->replays[0]->tapes->outputs, leaves = leaves_before(tree, tree->count);
@@ -157,21 +164,27 @@ PyObject *replay_flat(PyObject *self, PyObject *arguments)
     weights[0] = 1.0;
     Call call;
     int status = outputs > 0 ? begin_call(&call, tree, args, weights) : 0;
-    Py_buffer views[3];
-    double *numbers[3];
+    Py_buffer views[BUFFERS];
+    double *buffers[BUFFERS];
     int taken = 0;
-    while (status == 1 && taken < 3) {
-        const size_t count = taken < 2 ? leaves : outputs * call.samples;
-        status = take_doubles(objects[taken], count, taken > 0, &views[taken], &numbers[taken]);
+    while (status == 1 && taken < BUFFERS) {
+        const size_t counts[BUFFERS] = {leaves, leaves, outputs * call.samples, outputs,
+                                        tree->replays[0]->number_count};
+        status = take_doubles(objects[taken], counts[taken], taken != LEAVES && taken != WEIGHTS, &views[taken],
+                              &buffers[taken]);
         taken += status == 1;
     }
     if (status == 1) {
-        call.leaves = numbers[0];
+        call.leaves = buffers[LEAVES];
+        call.weights = buffers[WEIGHTS] != NULL ? buffers[WEIGHTS] : weights;
         status = run_call(&call);
     }
     if (status == 1) {
-        write_flat(&call, numbers[1], numbers[2]);
-        result = PyFloat_FromDouble(first_output(&call));
+        write_slopes(&call, buffers[SLOPES], buffers[NUMBERS]);
+        if (buffers[OUTPUTS] != NULL) {
+            write_rows(&call, buffers[OUTPUTS]);
+        }
+        result = PyFloat_FromDouble(weighted_output(&call));
     } else {
         result = not_implemented_unless_error(status);
     }

@@ -16,9 +16,10 @@ INTERNAL PyObject *replay_backward(PyObject *self, PyObject *args);
 /* gradients(args, positions, weights): return the result (None with weights), and a tuple of the derivatives of the
  * weighted sum of all outputs with respect to the arguments at these positions. */
 INTERNAL PyObject *replay_gradients(PyObject *self, PyObject *arguments);
-/* flat(args, leaves, slopes, outputs): return the first output, and write its derivatives with respect to the leaves of
- * one replay after the other, and the outputs of all samples. `leaves` has numbers to take in place of theirs. Each of
- * the three vectors may be None. */
+/* flat(args, leaves, slopes, outputs, weights, numbers): return the weighted sum of the outputs (without weights, the
+ * first), and write its derivatives with respect to the leaves of one replay after the other, and to the numbers of the
+ * arguments outside of batches, and the outputs of all samples. `leaves` has numbers to take in place of theirs. Each
+ * of the vectors may be None. */
 INTERNAL PyObject *replay_flat(PyObject *self, PyObject *arguments);
 
 #endif

@@ -65,8 +65,7 @@ static PyObject *gradient_of_batch(const Call *call, const ArgumentPart *part)
     return array;
 }
 
-/* Write the derivatives with respect to numbers outside of batches: the sums over all replays. */
-static void write_gradients(const Call *call, size_t first, size_t count, int32_t row, double *sums)
+void write_gradients(const Call *call, size_t first, size_t count, int32_t row, double *sums)
 {
     if (row >= 0 && call->tree->count == 1 && call->frames[0]->status_of_all == DONE) {
         memcpy(sums, call->frames[0]->G + row, count * sizeof *sums);

@@ -9,5 +9,8 @@
  * derivatives. */
 INTERNAL PyObject *prepare_gradients(const Call *call, PyObject *positions);
 INTERNAL int finish_gradients(const Call *call, PyObject *positions, PyObject *gradients);
+/* Write the derivatives with respect to numbers outside of batches: the sums over all replays. `row` is the slot of the
+ * first if the others have the slots after it; else -1. */
+INTERNAL void write_gradients(const Call *call, size_t first, size_t count, int32_t row, double *sums);
 
 #endif

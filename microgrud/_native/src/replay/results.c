@@ -206,10 +206,15 @@ PyObject *result_of(const Call *call)
     return built(&outputs, call->tree->replays[0]->result);
 }
 
-double first_output(const Call *call)
+double weighted_output(const Call *call)
 {
     Outputs outputs = outputs_of(call);
-    return next_output(&outputs);
+    double total = -0.0; /* a start at 0.0 would turn a result of -0.0 into 0.0 */
+    for (size_t k = 0; k < call->tree->replays[0]->tapes->outputs; k++) {
+        const double output = next_output(&outputs);
+        total += call->weights[k] != 0.0 ? call->weights[k] * output : -0.0;
+    }
+    return total;
 }
 
 void write_rows(const Call *call, double *to)

@@ -17,8 +17,8 @@
 INTERNAL bool is_plan(PyObject *object, size_t outputs);
 /* Return the result of a call: its outputs, for a batch their sums or means over the samples. */
 INTERNAL PyObject *result_of(const Call *call);
-/* Return the first output, for a batch its sum or mean. There has to be one. */
-INTERNAL double first_output(const Call *call);
+/* Return the sum of the outputs, for a batch of their sums or means, each times its weight unless that is 0. */
+INTERNAL double weighted_output(const Call *call);
 /* Write the outputs of all samples: a row for each output. */
 INTERNAL void write_rows(const Call *call, double *to);
 /* Return them as an array. */

@@ -160,8 +160,9 @@ static PyMethodDef replay_methods[] = {
      "Return the result (None with weights), and derivatives with respect to arguments at positions; or "
      "NotImplemented."},
     {"flat", replay_flat, METH_VARARGS,
-     "flat($self, args, leaves, slopes, outputs, /)\n--\n\n"
-     "Return the first output, and write its derivatives, and the outputs of the samples; or NotImplemented."},
+     "flat($self, args, leaves, slopes, outputs, weights=None, numbers=None, /)\n--\n\n"
+     "Return the weighted sum of the outputs, and write its derivatives and the outputs of the samples; or "
+     "NotImplemented."},
     {NULL, NULL, 0, NULL},
 };
 
