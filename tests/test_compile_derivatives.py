@@ -208,6 +208,28 @@ def test_bools_are_refused() -> None:
                 call(xs)
 
 
+@pytest.mark.parametrize(
+    "x", ["abc", [1.0, "abc"], {"w": 1.0, "name": "abc"}, (1.0, None), [1.0, {"a": ...}], [1j]], ids=str
+)
+def test_what_is_no_number_is_refused_as_by_the_function(x: Any) -> None:
+    def f(x: Any) -> Any:
+        return x["w"] ** 2 if isinstance(x, dict) else 2.0
+
+    with pytest.raises(TypeError) as expected:
+        mg.value_and_grad(f)(x)
+    compiled = compile(f)
+    compiled(x)
+    for _ in range(2):
+        with pytest.raises(TypeError) as found:
+            compiled.value_and_grad(x)
+        assert str(found.value) == str(expected.value)
+        for call in (compiled.jacobian, compiled.hessian, lambda x: compiled.hvp((x,), (x,))):
+            with pytest.raises(TypeError, match="expected a number, a NumPy array"):
+                call(x)
+    held = compile(lambda w, x: w * f(x))
+    assert held.value_and_grad(2.0, x)[1] == f(x)  # not differentiated with respect to it
+
+
 @pytest.mark.parametrize("limit", LIMITS)
 def test_matrices_come_back_from_a_pickle(limit: int) -> None:
     x = [0.5, -0.25, 0.75]

@@ -20,7 +20,7 @@ from ..autodiff.trees import Structure, check_unmasked, flatten, joined, numbers
 from ..engine.vectors import Vector
 from ..functions import dot
 from .absent import AbsentFunction
-from .recordings import Recordings, refuse_integers
+from .recordings import Recordings, refuse_other_than_floats
 from .results import matrix_in
 from .sparsity import Pattern, pattern_of, places_of, sweeps_are_few
 
@@ -59,7 +59,7 @@ def matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) ->
     which = positions[0] if single else positions
     recordings = compiled._recordings
     _refuse_batches(recordings, positions, kind)
-    refuse_integers(args, positions)
+    refuse_other_than_floats(recordings.name, args, positions)
     inputs, arguments = _inputs_of(args, positions, single, kind), recordings.read(args, {})
     # The Hessian is the Jacobian of the gradient.
     own = recordings if kind == "jacobian" else compiled.derived("gradient", which)._recordings

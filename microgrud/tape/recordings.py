@@ -14,9 +14,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..autodiff.trees import check_unmasked, leaves_of, map_leaves
+from ..autodiff.trees import check_unmasked, flatten, leaves_of, map_leaves
 from ..common.forking import Lock
+from ..common.numbers import is_real_scalar
 from ..common.words import counted
+from ..engine import Value
 from ..engine.vectors import Vector
 from .absent import refuse_if_absent
 from .branches import Branches, Recording
@@ -174,7 +176,7 @@ class Recordings:
             if found is not None:
                 products: tuple[Any, ...] = found[0][1]
                 return products
-        refuse_integers(args, positions)
+        refuse_other_than_floats(self.name, args, positions)
         arguments = self.read(args, {})
         return self.gradients(arguments, self.evaluate(arguments, list(seeds)), positions)
 
@@ -255,14 +257,21 @@ class Recordings:
             self.replays[arguments.listed] = [(replay, recordings), *others][:_MOST_REPLAYS]
 
 
-def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
-    """Raise a TypeError if there is an integer or a bool among the arguments to differentiate with respect to."""
+def refuse_other_than_floats(name: str, args: Sequence[Any], positions: Sequence[int]) -> None:
+    """Raise a TypeError unless arguments to differentiate with respect to are made of floats (or Values).
+
+    For anything but numbers it is the error that a transform of the function raises.
+    """
     for position in positions:
         given = args[position]
         if isinstance(given, np.ndarray) and given.dtype == np.float64:
             continue
-        integers = read_arguments(["x"], [list(given) if isinstance(given, range) else given], {}, ()).integers
-        for kind, found in (("integer", integers), ("bool", [x for x in leaves_of(given) if type(x) is bool])):
+        given = list(given) if isinstance(given, range) else given
+        leaves = leaves_of(given)
+        if not all(isinstance(x, (Value, np.ndarray)) or is_real_scalar(x) or hasattr(x, "to_numpy") for x in leaves):
+            flatten(given, f"argument {position} of {name}")
+        integers = read_arguments(["x"], [given], {}, ()).integers
+        for kind, found in (("integer", integers), ("bool", [x for x in leaves if type(x) is bool])):
             if found:
                 raise TypeError(
                     f"expected floats to differentiate with respect to, got the {kind} {found[0]} in argument "
@@ -272,7 +281,7 @@ def refuse_integers(args: Sequence[Any], positions: Sequence[int]) -> None:
 
 def _as_floats(x: Any, _: str) -> Any:
     """Return an array of numbers in place of an object array, and a float in place of a number."""
-    return x.astype(np.float64) if isinstance(x, np.ndarray) else float(x) if isinstance(x, float) else x
+    return x.astype(np.float64) if isinstance(x, np.ndarray) else float(x)
 
 
 def _samples_first(x: Any) -> Any:
