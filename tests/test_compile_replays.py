@@ -487,3 +487,122 @@ def test_positions_are_whatever_stands_for_integers() -> None:
         for argnums in ("x", 1.0, (0, None)):
             with pytest.raises(TypeError, match="expected argnums to be an integer or a tuple of integers"):
                 compiled.value_and_grad(2.0, 3.0, argnums=argnums)
+
+
+# --- dicts, and directions in the structure of the arguments ---
+
+
+def layered(p: Any, y: Any = 1.0) -> Any:
+    return exp(p["w"][0] * p["in"]["b"] * 0.1) * p["w"][1] + p["in"]["b"] ** 3 * y
+
+
+@needs_c
+def test_dicts_are_replayed_by_their_keys_in_their_order() -> None:
+    short, long = both_ways(layered, {"w": [0.5, 2.0], "in": {"b": -1.0}}, 3.0)
+    for p in ({"w": [0.5, 2.0], "in": {"b": -1.0}}, {"w": [1.5, -2.0], "in": {"b": 0.25}}):
+        assert short(p, 3.0) == long(p, 3.0)
+        assert short.value_and_grad(p, 3.0) == long.value_and_grad(p, 3.0)
+        assert list(short.value_and_grad(p, 3.0)[1]) == ["w", "in"]
+        assert short.hvp((p, 3.0), p) == long.hvp((p, 3.0), p)
+        assert short.hessian(p, 3.0) == long.hessian(p, 3.0)
+    assert len(replays(short)) == 1
+    (replay, _), *_ = short._recordings.replays[()]
+    wrong: list[Any] = [
+        {"in": {"b": -1.0}, "w": [0.5, 2.0]},
+        {"w": [0.5, 2.0]},
+        {"w": [0.5, 2.0], "in": {"b": -1.0}, "more": 1.0},
+        {"w": [0.5, 2.0], "in": {"c": -1.0}},
+        {"w": [0.5, 2.0], "in": [-1.0]},
+        {"w": [0.5, 2.0], 1: {"b": -1.0}},
+        [[0.5, 2.0], {"b": -1.0}],
+        type("Mapping", (dict,), {})({"w": [0.5, 2.0], "in": {"b": -1.0}}),
+    ]
+    for p in wrong:
+        assert replay.values((p, 3.0)) is NotImplemented
+    for p in (wrong[0], wrong[7]):
+        for _ in range(2):
+            assert short(p, 3.0) == long(p, 3.0)
+            assert short.value_and_grad(p, 3.0) == long.value_and_grad(p, 3.0)
+
+
+def test_dicts_with_keys_that_are_no_strings_and_with_batches() -> None:
+    def loss(p: Any, x: Any) -> Any:
+        return (p[0] * x + p[1.5]) ** 2
+
+    short = compile(loss, batched="x")
+    x = np.array([1.0, 2.0, 3.0])
+    for _ in range(3):
+        for p in ({0: 2.0, 1.5: 1.0}, {0: -2.0, 1.5: 0.5}):
+            assert short.value_and_grad(p, x) == Anew(loss, batched="x").value_and_grad(p, x)
+    named = compile(lambda p, x: loss({0: p["a"], 1.5: p["b"]}, x), batched="x")
+    for _ in range(3):
+        value, slopes = named.value_and_grad({"a": 2.0, "b": 1.0}, x)
+        assert (value, list(slopes.items())) == (83.0 / 3.0, [("a", pytest.approx(68.0 / 3.0)), ("b", 10.0)])
+        assert named.hvp(({"a": 2.0, "b": 1.0}, x), {"a": 1.0, "b": 0.0}) == pytest.approx({"a": 28.0 / 3.0, "b": 4.0})
+
+
+numbers = st.floats(-3.0, 3.0)
+trees = st.recursive(
+    numbers | st.lists(numbers, min_size=1, max_size=3).map(np.array),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3)
+        | st.lists(inner, min_size=1, max_size=3).map(tuple)
+        | st.dictionaries(st.sampled_from("abc"), inner, min_size=1)
+    ),
+    max_leaves=6,
+)
+
+
+@given(trees, st.data())
+def test_any_structure_is_replayed_with_all_derivatives(tree: Any, data: Any) -> None:
+    flat, structure = mg.autodiff.trees.flatten(tree, "tree")
+
+    def f(tree: Any) -> Any:
+        xs = mg.autodiff.trees.flatten(tree, "tree")[0]
+        return mg.sum([x * xs[k - 1] ** 2 * (k + 1.0) for k, x in enumerate(xs)])
+
+    other = structure.rebuild(data.draw(st.lists(numbers, min_size=len(flat), max_size=len(flat))))
+    short = compile(f)
+    for _ in range(2):
+        found = [short(tree), short.value_and_grad(tree)[1], short.hvp((tree,), (other,)), short.hessian(tree)]
+        expected = [f(tree), mg.grad(f)(tree), mg.hvp(f, (tree,), (other,)), mg.hessian(f)(tree)]
+        for own, wanted in zip(found, expected):
+            (own, shape), (wanted, kind) = (mg.autodiff.trees.flatten(x, "x") for x in (own, wanted))
+            assert (shape.shapes, shape.paths) == (kind.shapes, kind.paths)
+            assert own == pytest.approx(wanted, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("primals", "tangents", "argnums"),
+    [
+        (([1.0, 2.0], 3.0), ([1.0], [2.0, 3.0]), (0, 1)),
+        (([1.0, 2.0], 3.0), ([1.0, 2.0, 3.0],), 0),
+        (([1.0, 2.0], 3.0), (1.0, 2.0), (0, 1)),
+        (([1.0, 2.0], 3.0), ([1.0, 2.0], 3.0, 4.0), (0, 1)),
+        (([1.0, 2.0], 3.0), ([1.0, "2"],), 0),
+        (([1.0, 2.0], 3.0), (np.ones(3),), 0),
+        (([1.0, 2.0], 3.0), (np.ma.masked_array([1.0, 2.0], [True, False]),), 0),
+        (([1, 2.0], 3.0), ([1.0, 2.0],), 0),
+    ],
+)
+def test_directions_that_do_not_fit_are_refused_by_replays_too(primals: Any, tangents: Any, argnums: Any) -> None:
+    f = compile(lambda v, y: v[0] ** 2 * v[1] * y**3)
+    good = ([1.0, 2.0], 3.0) if isinstance(argnums, tuple) else [1.0, 2.0]
+    for _ in range(2):
+        f.hvp(([1.0, 2.0], 3.0), good, argnums)
+        with pytest.raises((TypeError, ValueError), match="tangents|to differentiate with respect to"):
+            f.hvp(primals, tangents, argnums)
+
+
+@pytest.mark.parametrize("direction", [[1.0, 0.5], (1.0, 0.5), np.array([1.0, 0.5]), [1, 0.5], [np.float32(1.0), 0.5]])
+@pytest.mark.parametrize("make", [list, tuple, np.array])
+def test_directions_may_be_other_sequences_than_the_argument(make: Any, direction: Any) -> None:
+    f = compile(lambda v: v[0] ** 3 * v[1] ** 2)
+    for _ in range(3):
+        assert list(f.hvp((make([1.0, 2.0]),), (direction,))) == [30.0, 13.0]
+    x = Value(1.0)
+    along = np.array([x, 0.5], dtype=object) if make is np.array else make([x, 0.5])
+    product = f.hvp((make([1.0, 2.0]),), (along,))
+    assert [type(own) for own in product] == [Value, Value]
+    product[1].backward()
+    assert x.grad == 12.0

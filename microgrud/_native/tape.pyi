@@ -66,7 +66,7 @@ class Replay:
         self,
         tapes: Tapes,
         leaves: tuple[Any, ...],
-        parts: list[tuple[int, int, int, tuple[int, ...]]],
+        parts: list[tuple[int, int, int, tuple[int, ...], tuple[str, ...]]],
         rules: bytes,
         result: Any,
         mean: bool,
@@ -82,7 +82,11 @@ class Replay:
     def map(self, args: tuple[Any, ...], /) -> Any: ...
     def backward(self, args: tuple[Any, ...], /) -> Any: ...
     def gradients(
-        self, args: tuple[Any, ...], positions: tuple[int, ...], weights: npt.NDArray[Any] | None, /
+        self,
+        args: tuple[Any, ...],
+        positions: tuple[int, ...],
+        weights: npt.NDArray[Any] | tuple[Any, ...] | None,
+        /,
     ) -> Any: ...
     def flat(
         self,
@@ -103,7 +107,11 @@ class Tree:
     def map(self, args: tuple[Any, ...], /) -> Any: ...
     def backward(self, args: tuple[Any, ...], /) -> Any: ...
     def gradients(
-        self, args: tuple[Any, ...], positions: tuple[int, ...], weights: npt.NDArray[Any] | None, /
+        self,
+        args: tuple[Any, ...],
+        positions: tuple[int, ...],
+        weights: npt.NDArray[Any] | tuple[Any, ...] | None,
+        /,
     ) -> Any: ...
     def flat(
         self,

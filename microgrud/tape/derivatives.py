@@ -53,6 +53,19 @@ def hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: Argnums) -
     return products[0] if single else products
 
 
+def replayed_hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: Argnums) -> Any:
+    """Return what `hvp` does, if a replay of an earlier call can; else None."""
+    positions, single = positions_of(argnums, len(args), "hvp", distinct=False)
+    which = positions[0] if single else positions
+    if not compiled.has_derived("gradient", which):
+        return None
+    directions = tangents_of(tangents, len(positions))
+    found = compiled.derived("gradient", which)._recordings.replayed("gradients", args, positions, directions)
+    if found is None:
+        return None
+    return found[0][1][0] if single else found[0][1]
+
+
 def matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) -> Any:
     """Return the `"jacobian"` or the `"hessian"` of a compiled function; see its methods."""
     positions, single = positions_of(argnums, len(args), kind)

@@ -106,6 +106,10 @@ class Differentiable:
             TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
         """
         args = primals if isinstance(primals, tuple) else (primals,)
+        if not ((_tracers or _transforms) and is_inside()):
+            found = derivatives.replayed_hvp(self, args, tangents, argnums)
+            if found is not None:
+                return found
         if self._is_connected(args) or _has_values(tangents):
             return transforms.hvp(self, primals, tangents, argnums)
         return derivatives.hvp(self, args, tangents, argnums)

@@ -87,6 +87,8 @@ class Given:
                 self._count += len(x)
                 return kind(x)
             return kind([self._part(item) for item in x])
+        if kind is dict:
+            return {key: self._part(item) for key, item in x.items()}
         if kind is np.ndarray and x.dtype == object:
             items = x.ravel().tolist()
             if all(isinstance(item, (float, Value)) for item in items):

@@ -34,12 +34,14 @@ class ArgumentPart(NamedTuple):
         size: how many items, or numbers (of a sample).
         first: the place of the first among the numbers, or integers, of all arguments.
         shape: the shape of an array, without the axis of the samples.
+        keys: the keys of a dict, which are strings.
     """
 
     kind: str
     size: int = 1
     first: int = 0
     shape: tuple[int, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 @dataclass
@@ -163,7 +165,9 @@ class _Reader:
         parts = [self.read(item, f"{where}[{key!r}]") for key, item in zip(keys, items)]
         name = kind.__name__ if kind in (list, tuple) else "other"
         inside = {part.kind for part in self.parts[start:]}
-        if inside == {"number"} or inside == {"integer"}:
+        if kind is dict and all(type(key) is str for key in keys):
+            self.parts.insert(start, ArgumentPart("dict", len(keys), keys=tuple(keys)))
+        elif inside == {"number"} or inside == {"integer"}:
             name = f"{name} of {inside.pop()}s" if name != "other" else name
             self.parts[start:] = [ArgumentPart(name, len(keys), self.parts[start].first)]
         else:

@@ -121,7 +121,6 @@ static int read_batch(const Replay *replay, Frame *frame, const ArgumentPart *pa
 static int read_part(const Replay *replay, Frame *frame, const ArgumentPart **next, PyObject *x)
 {
     const ArgumentPart *part = (*next)++;
-    const bool is_list = part->kind == LIST || part->kind == LIST_OF_NUMBERS || part->kind == LIST_OF_INTEGERS;
     const bool nested = is_nested(part->kind), whole = is_integer(part->kind);
     switch (part->kind) {
     case NUMBER:
@@ -137,15 +136,16 @@ static int read_part(const Replay *replay, Frame *frame, const ArgumentPart **ne
     default:
         break;
     }
-    if (!(is_list ? PyList_CheckExact(x) : PyTuple_CheckExact(x)) ||
-        (size_t)PySequence_Fast_GET_SIZE(x) != part->count) {
+    if (!is_container(part, x)) {
         return 0;
     }
     int status = 1;
+    Py_ssize_t position = 0;
     for (size_t k = 0; k < part->count && status == 1; k++) {
         /* no other code runs meanwhile, so that the list stays as it is */
-        PyObject *item = PySequence_Fast_GET_ITEM(x, (Py_ssize_t)k);
-        status = nested  ? read_part(replay, frame, next, item)
+        PyObject *item = next_item(part, x, &position, k);
+        status = item == NULL ? 0
+                 : nested     ? read_part(replay, frame, next, item)
                  : whole ? read_integer(replay, frame, part->first + k, item)
                          : read_number(replay, frame, part->first + k, item);
     }

@@ -50,21 +50,46 @@ PyObject *replay_backward(PyObject *self, PyObject *args)
     return value;
 }
 
-/* Return the weights of the outputs. None is the weight 1 of a single output. Return NULL if they do not fit. */
-static const double *read_weights(const Replay *replay, PyObject *object, Py_buffer *view)
+/* The weights of the outputs. */
+typedef struct {
+    const double *numbers;
+    double *own; /* the memory of numbers that were read from a direction; else NULL */
+    Py_buffer view;
+} Weights;
+
+static void release_weights(Weights *weights)
+{
+    PyMem_Free(weights->own);
+    if (weights->view.obj != NULL) {
+        PyBuffer_Release(&weights->view);
+    }
+}
+
+/* Read weights: None, which is the weight 1 of a single output; a buffer with one for each output; or a tuple of
+ * directions, one for each of the arguments at `positions`. Return 1, 0 if they do not fit, or -1 with an exception. */
+static int read_weights(const Replay *replay, PyObject *object, PyObject *positions, Weights *weights)
 {
     static const double one = 1.0;
-    view->obj = NULL;
+    const size_t outputs = replay->tapes->outputs;
+    *weights = (Weights){&one, NULL, {.obj = NULL}};
     if (object == Py_None) {
-        return replay->tapes->outputs == 1 ? &one : NULL;
+        return outputs == 1;
     }
-    if (PyObject_GetBuffer(object, view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0) {
+    if (PyTuple_Check(object)) {
+        weights->numbers = weights->own = PyMem_Malloc((outputs + 1) * sizeof(double));
+        if (weights->own == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        return read_directions(replay, positions, object, weights->own);
+    }
+    if (PyObject_GetBuffer(object, &weights->view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0) {
         PyErr_Clear();
-        return NULL;
+        return 0;
     }
-    const bool fits = view->format != NULL && strcmp(view->format, "d") == 0 &&
-                      (size_t)view->len == replay->tapes->outputs * sizeof(double);
-    return fits ? view->buf : NULL;
+    weights->numbers = weights->view.buf;
+    return weights->view.format != NULL && strcmp(weights->view.format, "d") == 0 &&
+           (size_t)weights->view.len == outputs * sizeof(double);
 }
 
 PyObject *replay_gradients(PyObject *self, PyObject *arguments)
@@ -75,11 +100,12 @@ PyObject *replay_gradients(PyObject *self, PyObject *arguments)
                           &weights_object)) {
         return NULL;
     }
-    Py_buffer view;
-    const double *weights = read_weights(tree->replays[0], weights_object, &view);
+    Weights weights;
     PyObject *result = NULL, *gradients = NULL;
     Call call;
-    int status = weights == NULL ? 0 : begin_call(&call, tree, args, weights);
+    int status = read_weights(tree->replays[0], weights_object, positions, &weights);
+    const bool begun = status == 1;
+    status = begun ? begin_call(&call, tree, args, weights.numbers) : status;
     if (status == 1) {
         gradients = prepare_gradients(&call, positions);
         status = gradients != NULL ? run_call(&call) : PyErr_Occurred() ? -1 : 0;
@@ -95,12 +121,10 @@ PyObject *replay_gradients(PyObject *self, PyObject *arguments)
         result = not_implemented_unless_error(status);
     }
     Py_XDECREF(gradients);
-    if (weights != NULL) {
+    if (begun) {
         end_call(&call);
     }
-    if (view.obj != NULL) {
-        PyBuffer_Release(&view);
-    }
+    release_weights(&weights);
     return result;
 }
 

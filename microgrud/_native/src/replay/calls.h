@@ -14,7 +14,8 @@ INTERNAL PyObject *replay_map(PyObject *self, PyObject *args);
 /* backward(args): return the result, which is one number, and add its derivatives to `grad` of the leaves. */
 INTERNAL PyObject *replay_backward(PyObject *self, PyObject *args);
 /* gradients(args, positions, weights): return the result (None with weights), and a tuple of the derivatives of the
- * weighted sum of all outputs with respect to the arguments at these positions. */
+ * weighted sum of all outputs with respect to the arguments at these positions. The weights may be directions, in the
+ * structure of these arguments, if the outputs are as many numbers. */
 INTERNAL PyObject *replay_gradients(PyObject *self, PyObject *arguments);
 /* flat(args, leaves, slopes, outputs, weights, numbers): return the weighted sum of the outputs (without weights, the
  * first), and write its derivatives with respect to the leaves of one replay after the other, and to the numbers of the

@@ -21,6 +21,17 @@ static bool has_integers(const ArgumentPart *part)
     return false;
 }
 
+/* Return the part of the argument at a position, NULL without an exception if there is none. */
+static const ArgumentPart *part_at(const Replay *replay, PyObject *object)
+{
+    const Py_ssize_t position = PyLong_AsSsize_t(object);
+    if (position < 0 || (size_t)position >= replay->argument_count) {
+        PyErr_Clear();
+        return NULL;
+    }
+    return replay->parts + replay->arguments[position];
+}
+
 /* Return a new array with the shape of a part, after the axis of the samples for a batch, and a view of it. That of a
  * batch holds zeros, and any other array no numbers yet. */
 static PyObject *new_array(const Call *call, const ArgumentPart *part, Py_buffer **view)
@@ -103,22 +114,86 @@ static PyObject *gradient_of_part(const Call *call, const ArgumentPart **next)
         }
         return array;
     }
-    const bool is_list = part->kind == LIST || part->kind == LIST_OF_NUMBERS;
-    const bool nested = is_nested(part->kind);
+    const bool nested = is_nested(part->kind), in_list = is_list(part->kind);
     const Py_ssize_t count = (Py_ssize_t)part->count;
-    PyObject *items = is_list ? PyList_New(count) : PyTuple_New(count);
+    PyObject *items = part->kind == DICT ? PyDict_New() : in_list ? PyList_New(count) : PyTuple_New(count);
     for (Py_ssize_t k = 0; items != NULL && k < count; k++) {
         PyObject *item = nested ? gradient_of_part(call, next)
                                 : gradient_of_number(call, part->first + (size_t)k);
         if (item == NULL) {
             Py_CLEAR(items);
-        } else if (is_list) {
+        } else if (part->kind == DICT) {
+            if (PyDict_SetItem(items, PyTuple_GET_ITEM(part->keys, k), item) < 0) {
+                Py_CLEAR(items);
+            }
+            Py_DECREF(item);
+        } else if (in_list) {
             PyList_SET_ITEM(items, k, item);
         } else {
             PyTuple_SET_ITEM(items, k, item);
         }
     }
     return items;
+}
+
+/* Read the numbers of a direction, an object with the structure of a part that is not a batch, to *numbers and behind
+ * it. Return false if it has another structure; *next is then undefined, otherwise the next part. */
+static bool read_direction(const Replay *replay, const ArgumentPart **next, PyObject *x, double **numbers)
+{
+    const ArgumentPart *part = (*next)++;
+    if (part->kind == NUMBER) {
+        if (!PyFloat_Check(x)) {
+            return false;
+        }
+        *(*numbers)++ = PyFloat_AS_DOUBLE(x);
+        return true;
+    }
+    if (part->kind == ARRAY_OF_NUMBERS) {
+        Py_buffer view;
+        if ((PyObject *)Py_TYPE(x) != replay->array_type ||
+            PyObject_GetBuffer(x, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
+            PyErr_Clear();
+            return false;
+        }
+        const bool fits = view.format != NULL && strcmp(view.format, "d") == 0 && view.ndim == part->axes &&
+                          (part->axes == 0 ||
+                           memcmp(view.shape, part->shape, (size_t)part->axes * sizeof *part->shape) == 0);
+        if (fits) {
+            memcpy(*numbers, view.buf, part->count * sizeof(double));
+            *numbers += part->count;
+        }
+        PyBuffer_Release(&view);
+        return fits;
+    }
+    bool fits = is_container(part, x);
+    Py_ssize_t position = 0;
+    for (size_t k = 0; fits && k < part->count; k++) {
+        PyObject *item = next_item(part, x, &position, k);
+        fits = item != NULL && (is_nested(part->kind) || PyFloat_Check(item));
+        if (fits && is_nested(part->kind)) {
+            fits = read_direction(replay, next, item, numbers);
+        } else if (fits) {
+            *(*numbers)++ = PyFloat_AS_DOUBLE(item);
+        }
+    }
+    return fits;
+}
+
+bool read_directions(const Replay *replay, PyObject *positions, PyObject *directions, double *numbers)
+{
+    const Py_ssize_t count = PyTuple_GET_SIZE(positions);
+    size_t total = 0;
+    bool fits = PyTuple_GET_SIZE(directions) == count;
+    for (Py_ssize_t k = 0; k < count && fits; k++) {
+        const ArgumentPart *part = part_at(replay, PyTuple_GET_ITEM(positions, k));
+        fits = part != NULL && !is_batch(part->kind) && !has_integers(part);
+        for (const ArgumentPart *own = part; fits && own < end_of_part(part); own++) {
+            total += is_nested(own->kind) ? 0 : own->count;
+        }
+        fits = fits && total <= replay->tapes->outputs &&
+               read_direction(replay, &part, PyTuple_GET_ITEM(directions, k), &numbers);
+    }
+    return fits && total == replay->tapes->outputs;
 }
 
 PyObject *prepare_gradients(const Call *call, PyObject *positions)

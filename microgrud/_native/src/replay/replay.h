@@ -16,13 +16,14 @@
 
 #include "tape/run.h"
 
-/* The kinds of the parts that arguments are made of. They are in the order of reading: the parts of a LIST or a TUPLE
- * follow it. The first axis of a batch is that of the samples. X(identifier, name) */
+/* The kinds of the parts that arguments are made of. They are in the order of reading: the parts of a LIST, a TUPLE or a
+ * DICT follow it. The first axis of a batch is that of the samples. X(identifier, name) */
 #define ARGUMENT_KINDS(X)                                                                                              \
     X(NUMBER, "number")                                                                                                \
     X(INTEGER, "integer")                                                                                              \
     X(LIST, "list")                                                                                                    \
     X(TUPLE, "tuple")                                                                                                  \
+    X(DICT, "dict")                                                                                                    \
     X(LIST_OF_NUMBERS, "list of numbers")                                                                              \
     X(TUPLE_OF_NUMBERS, "tuple of numbers")                                                                            \
     X(LIST_OF_INTEGERS, "list of integers")                                                                            \
@@ -62,6 +63,7 @@ typedef struct {
     size_t count; /* of its parts, or of its numbers */
     size_t first; /* index of its first number, or integer, among those of all arguments */
     int32_t row;  /* the slot of the first number of an array, if the others have the slots after it; else -1 */
+    PyObject *keys; /* of a dict: a tuple of strings; else an empty tuple */
 } ArgumentPart;
 
 /* The condition on an integer argument. */
@@ -123,7 +125,37 @@ static inline bool is_integer(ArgumentKind kind)
 /* Tell whether a part is made of other parts, which follow it. */
 static inline bool is_nested(ArgumentKind kind)
 {
-    return kind == LIST || kind == TUPLE;
+    return kind == LIST || kind == TUPLE || kind == DICT;
+}
+
+static inline bool is_list(ArgumentKind kind)
+{
+    return kind == LIST || kind == LIST_OF_NUMBERS || kind == LIST_OF_INTEGERS;
+}
+
+/* Return a borrowed reference to the next item of the list, tuple or dict that a part stands for. *position begins at 0
+ * and *k counts the items. Return NULL, without an exception, if a dict has another key. No other code runs. */
+static inline PyObject *next_item(const ArgumentPart *part, PyObject *x, Py_ssize_t *position, size_t k)
+{
+    if (part->kind != DICT) {
+        return PySequence_Fast_GET_ITEM(x, (Py_ssize_t)k);
+    }
+    PyObject *key, *item, *wanted = PyTuple_GET_ITEM(part->keys, (Py_ssize_t)k);
+    if (!PyDict_Next(x, position, &key, &item)) {
+        return NULL;
+    }
+    const bool same = key == wanted || (PyUnicode_CheckExact(key) && PyUnicode_Compare(key, wanted) == 0);
+    return same ? item : NULL;
+}
+
+/* Tell whether an object is a list, tuple or dict of as many items as a part. */
+static inline bool is_container(const ArgumentPart *part, PyObject *x)
+{
+    if (part->kind == DICT) {
+        return PyDict_CheckExact(x) && (size_t)PyDict_GET_SIZE(x) == part->count;
+    }
+    return (is_list(part->kind) ? PyList_CheckExact(x) : PyTuple_CheckExact(x)) &&
+           (size_t)PySequence_Fast_GET_SIZE(x) == part->count;
 }
 
 static inline double *number_of_leaf(const Replay *replay, size_t k, size_t offset)

@@ -18,6 +18,9 @@ static void replay_dealloc(PyObject *self)
     Replay *replay = (Replay *)self;
     PyTypeObject *type = Py_TYPE(self);
     free_frame(replay->spare);
+    for (size_t k = 0; replay->parts != NULL && k < replay->part_count; k++) {
+        Py_XDECREF(replay->parts[k].keys);
+    }
     PyMem_Free(replay->parts);
     PyMem_Free(replay->arguments);
     Py_XDECREF(replay->leaves);
@@ -30,19 +33,25 @@ static void replay_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* Read part k of a list of (kind, count, first, shape), and the parts in it. Return the index of the next one, or -1
+/* Read part k of a list of (kind, count, first, shape, keys), and the parts in it. Return the index of the next one, or -1
  * with an exception if they do not fit the tapes. */
 static Py_ssize_t read_part(Replay *replay, PyObject *list, Py_ssize_t k)
 {
     int kind;
     Py_ssize_t count, first;
-    PyObject *shape, *entry = PyList_GetItem(list, k);
-    if (entry == NULL || !PyArg_ParseTuple(entry, "innO!", &kind, &count, &first, &PyTuple_Type, &shape)) {
+    PyObject *shape, *keys, *entry = PyList_GetItem(list, k);
+    if (entry == NULL || !PyArg_ParseTuple(entry, "innO!O!", &kind, &count, &first, &PyTuple_Type, &shape,
+                                           &PyTuple_Type, &keys)) {
         return -1;
     }
     ArgumentPart *part = &replay->parts[k];
-    *part = (ArgumentPart){(ArgumentKind)kind, (int)PyTuple_GET_SIZE(shape), {0}, (size_t)count, (size_t)first, -1};
-    bool fits = kind >= 0 && kind < ARGUMENT_KIND_COUNT && part->axes <= MOST_AXES;
+    *part = (ArgumentPart){(ArgumentKind)kind, (int)PyTuple_GET_SIZE(shape), {0}, (size_t)count, (size_t)first, -1,
+                           Py_NewRef(keys)};
+    bool fits = PyTuple_GET_SIZE(keys) == (kind == DICT ? count : 0);
+    for (Py_ssize_t key = 0; fits && key < PyTuple_GET_SIZE(keys); key++) {
+        fits = PyUnicode_CheckExact(PyTuple_GET_ITEM(keys, key));
+    }
+    fits = fits && kind >= 0 && kind < ARGUMENT_KIND_COUNT && part->axes <= MOST_AXES;
     for (int axis = 0; axis < part->axes && fits; axis++) {
         part->shape[axis] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, axis));
         fits = part->shape[axis] >= 0;
@@ -218,7 +227,8 @@ static bool have_same_structure(const Replay *one, const Replay *other)
     for (size_t k = 0; same && k < one->part_count; k++) {
         const ArgumentPart *x = &one->parts[k], *y = &other->parts[k];
         same = x->kind == y->kind && x->axes == y->axes && x->count == y->count && x->first == y->first &&
-                memcmp(x->shape, y->shape, (size_t)x->axes * sizeof *x->shape) == 0;
+                memcmp(x->shape, y->shape, (size_t)x->axes * sizeof *x->shape) == 0 &&
+                PyObject_RichCompareBool(x->keys, y->keys, Py_EQ) == 1; /* of strings, which raises nothing */
     }
     return same;
 }
