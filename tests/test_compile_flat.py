@@ -112,6 +112,67 @@ def test_a_list_of_parameters_that_changes_in_place_is_seen() -> None:
     assert f.value_and_grad_flat([1.0, 2.0], 5.0, parameters=parameters)[1].tolist() == [2.0, 5.0]
 
 
+class Nested(Module):
+    """Leaves before and after a module, in a list and in a dict, one of them shared."""
+
+    def __init__(self) -> None:
+        self.first, self.inner, self.last = Value(0.5), Neuron(2, rng=0), [Value(-1.0), Value(2.0)]
+        self.named = {"a": Value(0.25)}
+
+
+def reorder(model: Any, _: Value) -> None:
+    inner = model.inner
+    del model.inner
+    model.inner = inner
+
+
+CHANGES: dict[str, Callable[[Any, Value], Any]] = {
+    "replace": lambda model, spare: setattr(model, "first", spare),
+    "replace in a list": lambda model, spare: model.last.__setitem__(0, spare),
+    "replace in a module": lambda model, spare: model.inner.w.__setitem__(1, spare),
+    "add": lambda model, spare: model.named.update(b=spare),
+    "add one twice": lambda model, spare: model.named.update(b=model.first),
+    "remove": lambda model, spare: model.last.pop(),
+    "swap": lambda model, spare: model.last.reverse(),
+    "put a module last": reorder,
+    "put a result in its place": lambda model, spare: model.last.__setitem__(0, model.last[0] * 2.0),
+    "declare others": lambda model, spare: setattr(model, "parameters", lambda: [spare, model.first]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("last", [True, False], ids=["leaves follow the module", "leaves precede the module"])
+def test_parameters_that_a_module_exchanges_between_calls_are_seen(change: str, last: bool) -> None:
+    model, spare = Nested(), Value(-2.0)
+    if not last:
+        reorder(model, spare)
+    leaves = [*model.parameters(), spare]
+    f = compile(lambda x: mg.sum([(k + 1.0) * p * x for k, p in enumerate(leaves)]) ** 2)
+    for _ in range(2):
+        check(f, model.parameters(), (1.5,), parameters=model)
+    before = model.parameters()
+    CHANGES[change](model, spare)
+    after = model.parameters()
+    for _ in range(2):
+        check(f, after, (1.5,), parameters=model)
+        check(f, before, (1.5,), parameters=before)
+
+
+def test_parameters_found_and_given_take_turns() -> None:
+    line = Line()
+    f = compile(lambda x: line(x) ** 2)
+    for _ in range(3):
+        assert f.value_and_grad_flat([1.0, 2.0, 0.0], 3.0)[1].tolist() == [30.0, 10.0, 0.0]
+        assert f.value_and_grad_flat([2.0, 1.0], 3.0, parameters=[line.offset, line.slope])[1].tolist() == [10.0, 30.0]
+        assert f.value_and_grad_flat([2.0], 3.0, parameters=(line.offset,))[1].tolist() == [16.0]
+    other = Value(1.0)
+    g = compile(lambda x: line(x) * other)
+    for _ in range(2):
+        assert g.value_and_grad_flat([1.0, 2.0, 0.0], 3.0, parameters=line)[0] == 5.0
+        with pytest.raises(ValueError, match="expected a function of the parameters of line, got one that also"):
+            g.value_and_grad_flat([1.0, 2.0, 0.0], 3.0)
+
+
 def test_a_sample_that_only_the_function_can_evaluate_has_its_part() -> None:
     w = Value(1.0)
     f = compile(lambda x: mg.where(x > 0.0, w * x, w * mg.sqrt(mg.abs(x))), batched=("x",))

@@ -53,6 +53,15 @@ def find_parameters(
     libraries: frozenset[str],
     /,
 ) -> list[Value]: ...
+def has_parameters(
+    module: object,
+    kind: type,
+    leaves_and: Callable[..., Any],
+    named: Callable[..., Any],
+    libraries: frozenset[str],
+    known: tuple[Value, ...],
+    /,
+) -> bool: ...
 def clear_parameters(
     module: object,
     kind: type,

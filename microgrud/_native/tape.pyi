@@ -96,6 +96,7 @@ class Replay:
         outputs: npt.NDArray[Any] | None,
         weights: npt.NDArray[Any] | None = None,
         numbers: npt.NDArray[Any] | None = None,
+        places: npt.NDArray[Any] | None = None,
         /,
     ) -> Any: ...
 
@@ -121,5 +122,6 @@ class Tree:
         outputs: npt.NDArray[Any] | None,
         weights: npt.NDArray[Any] | None = None,
         numbers: npt.NDArray[Any] | None = None,
+        places: npt.NDArray[Any] | None = None,
         /,
     ) -> Any: ...

@@ -94,10 +94,11 @@ class Differentiable:
             raise CompileError(
                 f".value_and_grad_flat of {self!r} inside a transform or another compiled function: call it outside"
             )
-        listed, name = parameters_of(self._recordings.function, getattr(self, "instance", None), parameters)
-        if self._flat is None or not self._flat.is_for(listed, name):
-            self._flat = Flat(listed, name)
-        return self._flat.evaluate(self._recordings, vector, args)
+        instance = getattr(self, "instance", None)
+        listed, name = parameters_of(self._recordings.function, instance, parameters, self._flat)
+        if self._flat is None or not self._flat.is_for(listed):
+            self._flat = Flat(listed)
+        return self._flat.evaluate(self._recordings, vector, args, name)
 
     def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """Return the product of the Hessian with a direction; arguments and result are those of `microgrud.hvp`.

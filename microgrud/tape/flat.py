@@ -15,7 +15,7 @@ from ..common.forking import Lock
 from ..engine import Value
 from ..engine.identity import all_identical
 from ..engine.vectors import Vector, check_parameters, checked_vector, read_data, write_data
-from ..nn.module import Module
+from ..nn.module import Module, has_parameters
 
 if TYPE_CHECKING:
     from .branches import Recording
@@ -30,31 +30,34 @@ class Flat:
 
     Args:
         parameters: the parameters.
-        name: the name of the Module that they were found in; None if they were given.
     """
 
-    def __init__(self, parameters: Sequence[Value], name: str | None) -> None:
-        self.parameters, self.name = check_parameters("value_and_grad_flat: parameters", parameters), name
-        self._listed = tuple(self.parameters)
+    def __init__(self, parameters: Sequence[Value]) -> None:
+        self.parameters = check_parameters("value_and_grad_flat: parameters", parameters)
+        self.listed = tuple(self.parameters)
         self._index = {id(parameter): k for k, parameter in enumerate(self.parameters)}
-        self._places: weakref.WeakKeyDictionary[Recording, Places] = weakref.WeakKeyDictionary()
+        self._places: weakref.WeakKeyDictionary[Recording, tuple[np.ndarray, Value | None]]
+        self._places = weakref.WeakKeyDictionary()
 
-    def is_for(self, parameters: list[Value], name: str | None) -> bool:
+    def is_for(self, parameters: Sequence[Value]) -> bool:
         """Return whether the parameters are these: the same objects, whatever their numbers are."""
-        return name == self.name and bool(all_identical([parameters], [self._listed]))
+        return parameters is self.listed or bool(all_identical([parameters], [self.listed]))
 
-    def evaluate(self, recordings: Recordings, vector: Any, args: tuple[Any, ...]) -> tuple[float, Vector]:
+    def evaluate(
+        self, recordings: Recordings, vector: Any, args: tuple[Any, ...], name: str | None
+    ) -> tuple[float, Vector]:
         """Return the result of a function, and its derivatives with respect to the parameters, at a vector of these.
 
         Args:
             recordings: those of the function.
             vector: a number for each parameter.
             args: the arguments of the function.
+            name: the name of the Module that the parameters were found in; None if they were given.
         """
         check_unmasked(vector, "value_and_grad_flat: vector")
         numbers = checked_vector("value_and_grad_flat: vector", vector, len(self.parameters))
         gradient = np.zeros(len(numbers))
-        found = recordings.replayed(partial(self._replay, numbers, gradient), args)
+        found = recordings.replayed(partial(self._replay, name, numbers, gradient), args)
         if found is not None:
             return found[0], gradient
         arguments = recordings.read(args, {})
@@ -68,11 +71,18 @@ class Flat:
             finally:
                 write_data(self.parameters, before)
         for leaves, slopes in result.leaves:
-            self._places_of(leaves).add(slopes, gradient)
+            places = _in_vector(name, *self._places_of(leaves))
+            gradient[places[places >= 0]] += slopes[places >= 0]
         return recordings.totals(result)[0], gradient
 
     def _replay(
-        self, numbers: Vector, gradient: Vector, replay: Any, recordings: Sequence[Recording], args: tuple[Any, ...]
+        self,
+        name: str | None,
+        numbers: Vector,
+        gradient: Vector,
+        replay: Any,
+        recordings: Sequence[Recording],
+        args: tuple[Any, ...],
     ) -> Any:
         """Run a replay with the numbers in place of those of the parameters; add the derivatives to the gradient."""
         if recordings[0].structure.size != 1:
@@ -81,68 +91,51 @@ class Flat:
         for recording in recordings:
             if recording not in self._places:
                 self._places[recording] = self._places_of(recording.leaves)
-            parts.append(self._places[recording])
-        given = np.concatenate([places.take(numbers) for places in parts])
-        slopes = np.empty(len(given))
-        result = replay.flat(args, given, slopes, None)
-        if result is not NotImplemented:
-            for places in parts:
-                places.add(slopes[: places.size], gradient)
-                slopes = slopes[places.size :]
-        return result
+            parts.append(_in_vector(name, *self._places[recording]))
+        places = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return replay.flat(args, numbers, gradient, None, None, None, places)
 
-    def _places_of(self, leaves: Sequence[Value]) -> Places:
-        """Find leaves in the vector."""
-        places = Places(leaves, self._index)
-        if places.others and self.name is not None:
-            leaf = places.others[0]
-            raise ValueError(
-                f"value_and_grad_flat: expected a function of the parameters of {self.name}, got one that also depends "
-                f"on {leaf.label or leaf!r}; give the parameters of the vector: parameters=[...]"
-            )
-        return places
+    def _places_of(self, leaves: Sequence[Value]) -> tuple[np.ndarray, Value | None]:
+        """Return the place of each leaf in the vector, -1 for one that is not in it, and the first of these."""
+        places = np.array([self._index.get(id(leaf), -1) for leaf in leaves], dtype=np.int64)
+        others = np.flatnonzero(places < 0)
+        return places, leaves[others[0]] if len(others) else None
 
 
-class Places:
-    """The places of the leaves of a recording in a vector; other leaves keep their own numbers."""
-
-    def __init__(self, leaves: Sequence[Value], index: dict[int, int]) -> None:
-        self.size = len(leaves)
-        self.others = [leaf for leaf in leaves if id(leaf) not in index]
-        found = np.array([index.get(id(leaf), -1) for leaf in leaves], dtype=np.int64)
-        self._from, self._others_from = np.flatnonzero(found >= 0), np.flatnonzero(found < 0)
-        self._to = found[self._from]
-
-    def take(self, numbers: Vector) -> Vector:
-        """Return a number for each leaf."""
-        if not self.others:
-            return numbers[self._to]
-        taken = np.empty(self.size)
-        taken[self._from], taken[self._others_from] = numbers[self._to], read_data(self.others)
-        return taken
-
-    def add(self, slopes: Vector, gradient: Vector) -> None:
-        """Add the derivatives with respect to the leaves to those with respect to the vector."""
-        gradient[self._to] += slopes[self._from] if self.others else slopes
+def _in_vector(name: str | None, places: np.ndarray, other: Value | None) -> np.ndarray:
+    """Return the places of leaves; raise a ValueError if one is not a parameter of the Module with a name."""
+    if other is not None and name is not None:
+        raise ValueError(
+            f"value_and_grad_flat: expected a function of the parameters of {name}, got one that also depends on "
+            f"{other.label or other!r}; give the parameters of the vector: parameters=[...]"
+        )
+    return places
 
 
 def parameters_of(
-    function: Callable[..., Any], instance: Any, given: Module | Sequence[Value] | None
-) -> tuple[list[Value], str | None]:
+    function: Callable[..., Any], instance: Any, given: Module | Sequence[Value] | None, known: Flat | None
+) -> tuple[Sequence[Value], str | None]:
     """Return the parameters of a vector: those given, or those of the only Module that a function uses, and its name.
 
     Args:
         function: the function.
         instance: the instance whose method it is, None for another function.
         given: the Values, or their Module; None to find it.
+        known: the parameters of the last call: if a Module has the same, these are returned.
 
     Raises:
         TypeError: if none are given, and the function uses no Module, or several.
     """
-    if isinstance(given, Module):
-        return given.parameters(), None
-    if given is not None:
-        return list(given), None
+    if given is not None and not isinstance(given, Module):
+        return given if type(given) in (list, tuple) else list(given), None
+    module, name = (given, None) if given is not None else _module_of(function, instance)
+    if known is not None and has_parameters(module, known.listed):
+        return known.listed, name
+    return module.parameters(), name
+
+
+def _module_of(function: Callable[..., Any], instance: Any) -> tuple[Module, str]:
+    """Return the only Module that a function uses, and its name."""
     used = {"the object": instance, "the function": function, "its object": getattr(function, "__self__", None)}
     if inspect.isroutine(function):
         found = inspect.getclosurevars(function)
@@ -155,4 +148,4 @@ def parameters_of(
             "vector: parameters=model.parameters()"
         )
     ((module, name),) = modules.values()
-    return module.parameters(), name
+    return module, name

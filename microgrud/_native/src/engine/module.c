@@ -161,6 +161,8 @@ static PyMethodDef module_methods[] = {
              "Change parameters by the formula of an optimizer, and the vectors in place; tell whether all are finite."),
     FUNCTION(find_parameters, METH_FASTCALL, "module, kind, leaves_and, named, libraries",
              "Return the parameters found in a Module, each once, as microgrud.nn.module does; `kind` is Module."),
+    FUNCTION(has_parameters, METH_FASTCALL, "module, kind, leaves_and, named, libraries, known",
+             "Tell whether find_parameters would return what a tuple holds, if one search can tell."),
     FUNCTION(clear_parameters, METH_FASTCALL, "module, kind, leaves_and, named, libraries",
              "Set the grad of the parameters found in a Module to zero, without a list of them."),
     FUNCTION(clear_gradients, METH_O, "parameters", "Set the grad of every parameter to zero."),

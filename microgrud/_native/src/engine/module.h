@@ -17,6 +17,7 @@ INTERNAL void refuse_item(PyObject *parameters, Py_ssize_t k);
 INTERNAL PyObject *update(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 /* parameters.c */
 INTERNAL PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+INTERNAL PyObject *has_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *clear_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *clear_gradients(PyObject *module, PyObject *parameters);
 /* identity.c */

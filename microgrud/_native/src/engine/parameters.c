@@ -63,6 +63,10 @@ typedef struct {
     HashTable seen;  /* of their addresses */
     Py_ssize_t items_left; /* number of items that may still be gathered for the module */
     bool clear; /* set `grad` of plain leaves to 0, instead of gathering them */
+    PyObject *known; /* a tuple to compare plain leaves with, instead of gathering them; or NULL */
+    Py_ssize_t place; /* of the next leaf in it */
+    size_t start; /* of the members of the module that is being searched */
+    bool differs; /* a leaf was another, or followed a module, whose parameters come first */
     KnownType types[MOST_TYPES];
     unsigned type_count;
 } ModuleSearch;
@@ -313,6 +317,12 @@ ALWAYS_INLINE bool gather_plain_leaf(ModuleSearch *search, PyObject *leaf)
         as_node(leaf)->grad = 0.0;
         return true;
     }
+    if (search->known != NULL) { /* without references to the leaves, which take most of the time */
+        const Py_ssize_t place = search->place++;
+        search->differs |= place >= PyTuple_GET_SIZE(search->known) ||
+                           PyTuple_GET_ITEM(search->known, place) != leaf || search->members.count > search->start;
+        return true;
+    }
     return hold(&search->members, leaf) == 0;
 }
 
@@ -428,7 +438,7 @@ static int search_member(ModuleSearch *search, PyObject *module);
 /* Find the parameters of a module, and of the modules in it. */
 static int search_module(ModuleSearch *search, PyObject *module, Role role)
 {
-    size_t start = search->members.count;
+    const size_t start = search->start = search->members.count;
     bool gathered = role == IS_MODULE && gather_attributes(search, module);
     if (!gathered) {
         PyErr_Clear();
@@ -504,30 +514,26 @@ static PyObject *each_once(Objects *found, const State *state)
     return list;
 }
 
-/* Return the parameters of args = (module, kind, leaves_and, named, libraries). With `clear`, set the gradients of most of them to 0
- * on the way, and return only the others. */
-static PyObject *parameters_of(State *state, PyObject *const *args, Py_ssize_t nargs, bool clear)
+/* Search for the parameters of args = (module, kind, leaves_and, named, libraries), and return a list of those that are
+ * neither cleared nor compared. */
+static PyObject *parameters_of(ModuleSearch *search, State *state, PyObject *const *args, Py_ssize_t nargs)
 {
     if (nargs != 5 || !PyType_Check(args[1]) || !PyObject_TypeCheck(args[0], (PyTypeObject *)args[1]) ||
         !PyFrozenSet_CheckExact(args[4])) {
         PyErr_SetString(PyExc_TypeError, "find_parameters: expected a module, its class, two functions and libraries");
         return NULL;
     }
-    ModuleSearch search;
-    memset(&search, 0, offsetof(ModuleSearch, types));
-    search.type_count = 0;
-    search.state = state;
-    search.clear = clear;
-    search.module_type = (PyTypeObject *)args[1];
-    search.leaves_and = args[2];
-    search.named = args[3];
-    search.libraries = args[4];
-    bool is_found = add_module(&search, args[0]) >= 0 &&
-                    search_module(&search, args[0], known_type(&search, Py_TYPE(args[0])).role) == 0;
-    PyObject *parameters = is_found ? each_once(&search.found, search.state) : NULL;
-    forget_types(&search);
-    PyMem_RawFree(search.seen.cells);
-    Objects *const all[] = {&search.members, &search.found, &search.modules};
+    search->state = state;
+    search->module_type = (PyTypeObject *)args[1];
+    search->leaves_and = args[2];
+    search->named = args[3];
+    search->libraries = args[4];
+    bool is_found = add_module(search, args[0]) >= 0 &&
+                    search_module(search, args[0], known_type(search, Py_TYPE(args[0])).role) == 0;
+    PyObject *parameters = is_found ? each_once(&search->found, search->state) : NULL;
+    forget_types(search);
+    PyMem_RawFree(search->seen.cells);
+    Objects *const all[] = {&search->members, &search->found, &search->modules};
     for (int k = 0; k < 3; k++) {
         drop_from(all[k], 0);
         PyMem_Free(all[k]->items);
@@ -535,17 +541,49 @@ static PyObject *parameters_of(State *state, PyObject *const *args, Py_ssize_t n
     return parameters;
 }
 
+/* Set all fields but the table of types to 0. */
+static void begin_search(ModuleSearch *search)
+{
+    memset(search, 0, offsetof(ModuleSearch, types));
+    search->type_count = 0;
+}
+
 /* find_parameters(module, kind, leaves_and, named, libraries) */
 PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
-    return parameters_of(state_of_module(module), args, nargs, false);
+    ModuleSearch search;
+    begin_search(&search);
+    return parameters_of(&search, state_of_module(module), args, nargs);
+}
+
+/* has_parameters(module, kind, leaves_and, named, libraries, known): tell whether find_parameters would return what a
+ * tuple holds. False may also mean that this takes another search. */
+PyObject *has_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 6 || !PyTuple_CheckExact(args[5])) {
+        PyErr_SetString(PyExc_TypeError, "has_parameters: expected the arguments of find_parameters, and a tuple");
+        return NULL;
+    }
+    ModuleSearch search;
+    begin_search(&search);
+    search.known = args[5];
+    PyObject *others = parameters_of(&search, state_of_module(module), args, nargs - 1);
+    if (others == NULL) {
+        return NULL;
+    }
+    const bool same = !search.differs && search.place == PyTuple_GET_SIZE(args[5]) && PyList_GET_SIZE(others) == 0;
+    Py_DECREF(others);
+    return PyBool_FromLong(same);
 }
 
 /* clear_parameters(module, kind, leaves_and, named, libraries): set `grad` of all parameters to 0. */
 PyObject *clear_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     State *state = state_of_module(module);
-    PyObject *others = parameters_of(state, args, nargs, !is_traced(state));
+    ModuleSearch search;
+    begin_search(&search);
+    search.clear = !is_traced(state); /* most of them; the others are returned */
+    PyObject *others = parameters_of(&search, state, args, nargs);
     PyObject *done = others == NULL ? NULL : clear_gradients(module, others);
     Py_XDECREF(others);
     return done;

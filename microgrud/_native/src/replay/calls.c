@@ -130,39 +130,53 @@ PyObject *replay_gradients(PyObject *self, PyObject *arguments)
 
 /* --- vectors in place of leaves --- */
 
-/* Get the buffer of `count` doubles; None has none, and gives NULL. Return 1, or -1 with an exception. */
-static int take_doubles(PyObject *object, size_t count, bool writable, Py_buffer *view, double **numbers)
+/* Get the buffer of `count` doubles, or int64 for `places`; None has none, and gives NULL. Return 1, or -1 with an
+ * exception. */
+static int take_buffer(PyObject *object, size_t count, bool writable, bool places, Py_buffer *view, void **items)
 {
     view->obj = NULL;
-    *numbers = NULL;
+    *items = NULL;
     if (object == Py_None) {
         return 1;
     }
     if (PyObject_GetBuffer(object, view, (writable ? PyBUF_CONTIG : PyBUF_CONTIG_RO) | PyBUF_FORMAT) < 0) {
         return -1;
     }
-    if (view->format == NULL || strcmp(view->format, "d") != 0 || (size_t)view->len != count * sizeof(double)) {
-        PyErr_Format(PyExc_ValueError, "expected %zu doubles", count);
+    const char *format = view->format == NULL ? "" : view->format;
+    const bool kind = places ? strcmp(format, "l") == 0 || strcmp(format, "q") == 0 : strcmp(format, "d") == 0;
+    if (!kind || view->itemsize != 8 || (size_t)view->len != count * 8) {
+        PyErr_Format(PyExc_ValueError, "expected %zu %s", count, places ? "int64" : "doubles");
         PyBuffer_Release(view);
         return -1;
     }
-    *numbers = view->buf;
+    *items = view->buf;
     return 1;
 }
 
-/* Write the derivatives with respect to the leaves of all replays, and to the numbers outside of batches; those with
- * respect to numbers in batches are left as they are. */
-static void write_slopes(const Call *call, double *leaves, double *numbers)
+/* Write the derivatives with respect to the leaves of all replays; with places, add them to the vector. */
+static void write_leaves(const Call *call, double *slopes)
 {
-    for (size_t p = 0; p < call->tree->count && leaves != NULL; p++) {
+    const int64_t *place = call->places;
+    for (size_t p = 0; p < call->tree->count; p++) {
         const Replay *replay = call->tree->replays[p];
         const Frame *frame = call->frames[p];
         for (size_t k = 0; k < replay->leaf_count; k++) {
-            *leaves++ = frame->status_of_all == DONE ? frame->G[replay->leaf_slots[k]] : 0.0;
+            const double slope = frame->status_of_all == DONE ? frame->G[replay->leaf_slots[k]] : 0.0;
+            if (place == NULL) {
+                *slopes++ = slope;
+            } else if ((uint64_t)place[k] < call->length) {
+                slopes[place[k]] += slope;
+            }
         }
+        place += place != NULL ? replay->leaf_count : 0;
     }
+}
+
+/* Write the derivatives with respect to the numbers outside of batches; leave those of numbers in batches as they are. */
+static void write_numbers(const Call *call, double *numbers)
+{
     const Replay *replay = call->tree->replays[0];
-    for (size_t k = 0; k < replay->part_count && numbers != NULL; k++) {
+    for (size_t k = 0; k < replay->part_count; k++) {
         const ArgumentPart *part = &replay->parts[k];
         if (!is_nested(part->kind) && !is_integer(part->kind) && !is_batch(part->kind)) {
             write_gradients(call, part->first, part->count, part->row, numbers + part->first);
@@ -170,41 +184,64 @@ static void write_slopes(const Call *call, double *leaves, double *numbers)
     }
 }
 
-/* flat(args, leaves, slopes, outputs, weights=None, numbers=None) */
+enum { LEAVES, SLOPES, OUTPUTS, WEIGHTS, NUMBERS, PLACES, BUFFERS };
+
+/* Take the buffers of a call that has begun. Return 1, or -1 with an exception; *taken counts them. */
+static int take_buffers(Call *call, PyObject *const *objects, Py_buffer *views, void **buffers, int *taken)
+{
+    const Tree *tree = call->tree;
+    const size_t leaves = leaves_before(tree, tree->count), outputs = tree->replays[0]->tapes->outputs;
+    Py_ssize_t length = objects[PLACES] == Py_None ? (Py_ssize_t)leaves : PyObject_Size(objects[LEAVES]);
+    if (length < 0) {
+        return -1;
+    }
+    call->length = (size_t)length;
+    const size_t counts[BUFFERS] = {call->length, call->length, outputs * call->samples, outputs,
+                                    tree->replays[0]->number_count, leaves};
+    int status = 1;
+    while (status == 1 && *taken < BUFFERS) {
+        const int k = *taken;
+        const bool writable = k == SLOPES || k == OUTPUTS || k == NUMBERS;
+        status = take_buffer(objects[k], counts[k], writable, k == PLACES, &views[k], &buffers[k]);
+        *taken += status == 1;
+    }
+    return status;
+}
+
+/* flat(args, leaves, slopes, outputs, weights=None, numbers=None, places=None) */
 PyObject *replay_flat(PyObject *self, PyObject *arguments)
 {
-    enum { LEAVES, SLOPES, OUTPUTS, WEIGHTS, NUMBERS, BUFFERS };
     const Tree *tree = (Tree *)self;
-    PyObject *args, *objects[BUFFERS] = {NULL, NULL, NULL, Py_None, Py_None}, *result = NULL;
-    if (!PyArg_ParseTuple(arguments, "O!OOO|OO:flat", &PyTuple_Type, &args, &objects[LEAVES], &objects[SLOPES],
-                          &objects[OUTPUTS], &objects[WEIGHTS], &objects[NUMBERS])) {
+    PyObject *args, *objects[BUFFERS] = {NULL, NULL, NULL, Py_None, Py_None, Py_None}, *result = NULL;
+    if (!PyArg_ParseTuple(arguments, "O!OOO|OOO:flat", &PyTuple_Type, &args, &objects[LEAVES], &objects[SLOPES],
+                          &objects[OUTPUTS], &objects[WEIGHTS], &objects[NUMBERS], &objects[PLACES])) {
         return NULL;
     }
-    const size_t outputs = tree->replays[0]->tapes->outputs, leaves = leaves_before(tree, tree->count);
-    double *weights = PyMem_Calloc(outputs + 1, sizeof *weights);
-    if (weights == NULL) {
+    const size_t outputs = tree->replays[0]->tapes->outputs;
+    double *first = PyMem_Calloc(outputs + 1, sizeof *first);
+    if (first == NULL) {
         return PyErr_NoMemory();
     }
-    weights[0] = 1.0;
+    first[0] = 1.0;
     Call call;
-    int status = outputs > 0 ? begin_call(&call, tree, args, weights) : 0;
+    int status = outputs > 0 ? begin_call(&call, tree, args, first) : 0;
     Py_buffer views[BUFFERS];
-    double *buffers[BUFFERS];
+    void *buffers[BUFFERS];
     int taken = 0;
-    while (status == 1 && taken < BUFFERS) {
-        const size_t counts[BUFFERS] = {leaves, leaves, outputs * call.samples, outputs,
-                                        tree->replays[0]->number_count};
-        status = take_doubles(objects[taken], counts[taken], taken != LEAVES && taken != WEIGHTS, &views[taken],
-                              &buffers[taken]);
-        taken += status == 1;
-    }
+    status = status == 1 ? take_buffers(&call, objects, views, buffers, &taken) : status;
     if (status == 1) {
         call.leaves = buffers[LEAVES];
-        call.weights = buffers[WEIGHTS] != NULL ? buffers[WEIGHTS] : weights;
+        call.places = buffers[PLACES];
+        call.weights = buffers[WEIGHTS] != NULL ? buffers[WEIGHTS] : first;
         status = run_call(&call);
     }
     if (status == 1) {
-        write_slopes(&call, buffers[SLOPES], buffers[NUMBERS]);
+        if (buffers[SLOPES] != NULL) {
+            write_leaves(&call, buffers[SLOPES]);
+        }
+        if (buffers[NUMBERS] != NULL) {
+            write_numbers(&call, buffers[NUMBERS]);
+        }
         if (buffers[OUTPUTS] != NULL) {
             write_rows(&call, buffers[OUTPUTS]);
         }
@@ -218,6 +255,6 @@ PyObject *replay_flat(PyObject *self, PyObject *arguments)
     if (outputs > 0) {
         end_call(&call);
     }
-    PyMem_Free(weights);
+    PyMem_Free(first);
     return result;
 }

@@ -17,10 +17,11 @@ INTERNAL PyObject *replay_backward(PyObject *self, PyObject *args);
  * weighted sum of all outputs with respect to the arguments at these positions. The weights may be directions, in the
  * structure of these arguments, if the outputs are as many numbers. */
 INTERNAL PyObject *replay_gradients(PyObject *self, PyObject *arguments);
-/* flat(args, leaves, slopes, outputs, weights, numbers): return the weighted sum of the outputs (without weights, the
- * first), and write its derivatives with respect to the leaves of one replay after the other, and to the numbers of the
- * arguments outside of batches, and the outputs of all samples. `leaves` has numbers to take in place of theirs. Each
- * of the vectors may be None. */
+/* flat(args, leaves, slopes, outputs, weights, numbers, places): return the weighted sum of the outputs (without weights,
+ * the first), and write its derivatives with respect to the leaves of one replay after the other, and to the numbers of
+ * the arguments outside of batches, and the outputs of all samples. `leaves` has numbers to take in place of theirs.
+ * With `places`, one for each leaf, it is a vector with the numbers of leaves at their places, and the derivatives are
+ * added to `slopes` there; a leaf whose place is -1 keeps its number. Each of these may be None. */
 INTERNAL PyObject *replay_flat(PyObject *self, PyObject *arguments);
 
 #endif

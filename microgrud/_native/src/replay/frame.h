@@ -35,6 +35,8 @@ typedef struct {
     double *outputs;       /* a row for each output; NULL if there is one replay, whose frame has them */
     const double *weights; /* of the outputs; NULL if no derivatives are wanted */
     const double *leaves;  /* numbers in place of those of the leaves, for one replay after the other; or NULL */
+    const int64_t *places; /* of the leaves in `leaves`; NULL if these are in order */
+    size_t length;         /* of `leaves` */
 } Call;
 
 INTERNAL void free_frame(Frame *frame);

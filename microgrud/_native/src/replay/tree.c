@@ -15,6 +15,7 @@ int begin_call(Call *call, const Tree *tree, PyObject *args, const double *weigh
     call->outputs = NULL;
     call->weights = weights;
     call->leaves = NULL;
+    call->places = NULL;
     call->begun = 0;
     while (call->begun < tree->count) {
         Replay *replay = tree->replays[call->begun];
@@ -78,9 +79,11 @@ static void begin_replay(const Call *call, size_t p)
 {
     const Replay *replay = call->tree->replays[p];
     Frame *frame = call->frames[p];
-    const double *given = call->leaves == NULL ? NULL : call->leaves + leaves_before(call->tree, p);
+    const size_t before = call->leaves == NULL ? 0 : leaves_before(call->tree, p);
     for (size_t k = 0; k < replay->leaf_count; k++) {
-        frame->U[replay->leaf_slots[k]] = given != NULL ? given[k] : *number_of_leaf(replay, k, replay->data_offset);
+        const uint64_t place = call->places == NULL ? before + k : (uint64_t)call->places[before + k];
+        const bool given = call->leaves != NULL && place < call->length;
+        frame->U[replay->leaf_slots[k]] = given ? call->leaves[place] : *number_of_leaf(replay, k, replay->data_offset);
     }
     PyThreadState *state = release_for(&replay->tapes->uniform);
     frame->status_of_all = forward_uniform(replay->tapes, frame->U, frame->G, frame->scratch, replay->ignore);

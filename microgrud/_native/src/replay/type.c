@@ -169,7 +169,7 @@ static PyMethodDef replay_methods[] = {
      "Return the result (None with weights), and derivatives with respect to arguments at positions; or "
      "NotImplemented."},
     {"flat", replay_flat, METH_VARARGS,
-     "flat($self, args, leaves, slopes, outputs, weights=None, numbers=None, /)\n--\n\n"
+     "flat($self, args, leaves, slopes, outputs, weights=None, numbers=None, places=None, /)\n--\n\n"
      "Return the weighted sum of the outputs, and write its derivatives and the outputs of the samples; or "
      "NotImplemented."},
     {NULL, NULL, 0, NULL},
