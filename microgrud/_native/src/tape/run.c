@@ -19,23 +19,37 @@ static inline bool is_backward(const Batch *batch)
     return batch->seeds != NULL || batch->weights != NULL;
 }
 
-static size_t workspace_size(const Tape *tape)
+/* Return the width of the widest block for so many samples: whole vectors of 8 lanes. */
+static size_t widest(size_t samples)
 {
-    return ((size_t)tape->varying_count * 2 + tape->longest + 4) * BLOCK;
+    return samples < BLOCK ? (samples + 7) / 8 * 8 : BLOCK;
 }
 
-/* Return memory for a block, or NULL if there is none. The caller has the GIL. */
-static double *take_workspace(Tape *tape)
+/* Return the number of doubles for blocks of a width: values, adjoints if they are needed, and buffers. */
+static size_t workspace_size(const Tape *tape, size_t width, bool backward)
+{
+    return (size_t)tape->varying_count * (backward ? 2 : 1) * width + ((size_t)tape->longest + 4) * BLOCK;
+}
+
+/* Return memory for so many doubles, or NULL if there is none. A spare workspace may be larger: then *size changes. The
+ * caller has the GIL. */
+static double *take_workspace(Tape *tape, size_t *size)
 {
     double *workspace = tape->spare;
     tape->spare = NULL;
-    return workspace != NULL ? workspace : aligned_alloc(64, workspace_size(tape) * sizeof(double));
+    if (workspace != NULL && tape->spare_size >= *size) {
+        *size = tape->spare_size;
+        return workspace;
+    }
+    free(workspace);
+    return aligned_alloc(64, *size * sizeof(double));
 }
 
-static void give_workspace_back(Tape *tape, double *workspace)
+static void give_workspace_back(Tape *tape, double *workspace, size_t size)
 {
-    if (tape->spare == NULL && workspace_size(tape) <= MOST_SPARE) {
+    if (tape->spare == NULL && size <= MOST_SPARE) {
         tape->spare = workspace;
+        tape->spare_size = size;
     } else {
         free(workspace);
     }
@@ -45,7 +59,7 @@ static Block block_in(const Tape *tape, const Batch *batch, size_t width, double
                       int32_t unwanted)
 {
     const size_t varying_numbers = (size_t)tape->varying_count * width;
-    double *A = workspace + varying_numbers, *suspicious = A + varying_numbers;
+    double *A = workspace + varying_numbers, *suspicious = A + (is_backward(batch) ? varying_numbers : 0);
     const Block block = {tape, width, workspace, A, batch->U, G, suspicious + BLOCK, suspicious, unwanted};
     return block;
 }
@@ -265,7 +279,7 @@ static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t
         if (is_interrupted(check, tape->length * lanes)) {
             return false;
         }
-        const Block block = block_in(tape, batch, (lanes + 7) / 8 * 8, workspace, G, unwanted);
+        const Block block = block_in(tape, batch, widest(lanes), workspace, G, unwanted);
         read_inputs(&block, batch, first, lanes);
         memset(block.suspicious, 0, block.width * sizeof(double));
         tape->blocks->forward(&block);
@@ -329,7 +343,8 @@ static void work(void *argument)
 static bool start_worker(Worker *worker, Chunks *chunks)
 {
     worker->chunks = chunks;
-    worker->workspace = aligned_alloc(64, workspace_size(chunks->tape) * sizeof(double));
+    const size_t size = workspace_size(chunks->tape, BLOCK, is_backward(chunks->batch));
+    worker->workspace = aligned_alloc(64, size * sizeof(double));
     worker->running = PyThread_allocate_lock();
     if (worker->workspace != NULL && worker->running != NULL) {
         PyThread_acquire_lock(worker->running, WAIT_LOCK);
@@ -407,7 +422,8 @@ static int run_batch_in_chunks(Tape *tape, const Batch *batch, double *workspace
 
 int run_batch(Tape *tape, const Batch *batch, size_t threads, double *G)
 {
-    double *workspace = take_workspace(tape);
+    size_t room = workspace_size(tape, widest(batch->samples), is_backward(batch));
+    double *workspace = take_workspace(tape, &room);
     if (workspace == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -426,6 +442,6 @@ int run_batch(Tape *tape, const Batch *batch, size_t threads, double *G)
     } else {
         status = run_batch_in_chunks(tape, batch, workspace, size, threads, G);
     }
-    give_workspace_back(tape, workspace);
+    give_workspace_back(tape, workspace, room);
     return status;
 }

@@ -105,6 +105,7 @@ typedef struct {
     size_t assigned_first, assigned; /* the uniform slots whose adjoints one instruction assigns: see rows.c */
     const Blocks *blocks; /* the loops for an instruction set */
     double *spare; /* a workspace, kept for the next call */
+    size_t spare_size; /* the number of doubles in it */
 } Tape;
 
 /* A recorded program as it runs, for arguments of which some vary. Its arrays hold slots of the tapes. */
