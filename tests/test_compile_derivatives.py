@@ -282,3 +282,58 @@ def test_settings_hold_for_matrices() -> None:
         f.jacobian([0.0, 1.0])
     f.errors = "ignore"
     assert f.jacobian([0.0, 1.0]) == [[-np.inf, 0.0], [0.0, 1.0]]
+
+
+# --- Hessian products of a batch ---
+
+POINTS = RNG.normal(size=(7, 2))
+
+
+def nearest(centres: Any, point: Any) -> Any:
+    return mg.min([mg.sum([(c - x) ** 2 * (1.0 + c) for c, x in zip(centre, point)]) for centre in centres])
+
+
+def branching(p: Any, point: Any) -> Any:
+    return p["w"][0] ** 3 * point[0] if point[1] > 0.0 else mg.exp(p["w"][1] * p["b"]) * point[1]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize(
+    ("f", "x", "v"),
+    [
+        (nearest, RNG.normal(size=(3, 2)), RNG.normal(size=(3, 2))),
+        (nearest, RNG.normal(size=(3, 2)).tolist(), RNG.normal(size=(3, 2)).tolist()),
+        (nearest, RNG.normal(size=(3, 2)), RNG.normal(size=(3, 2)).tolist()),
+        (branching, {"w": [0.5, -1.0], "b": 2.0}, {"w": [1.0, 0.5], "b": -1.0}),
+        (branching, {"w": (0.5, -1.0), "b": 2.0}, {"w": (0.0, 0.0), "b": 0.0}),
+        (lambda x, point: x * point[0] + point[1], 2.0, 1.0),
+    ],
+)
+def test_products_of_a_batch_are_those_of_its_samples(f: Any, x: Any, v: Any, reduction: str) -> None:
+    compiled = compile(f, batched="point", reduction=reduction)
+    weight = 1.0 / len(POINTS) if reduction == "mean" else 1.0
+    along = np.array(v) if isinstance(x, np.ndarray) else v
+    expected = sum(weight * np.array(flat(mg.hvp(f, (x, row), (along,)))[0]) for row in POINTS.tolist())
+    for points in (POINTS, POINTS, POINTS.tolist(), POINTS.tolist()):
+        found = compiled.hvp((x, points), (v,))
+        assert flat(found)[0] == pytest.approx(expected, rel=1e-12, abs=1e-14)
+        assert flat(found)[1] == flat(mg.hvp(f, (x, POINTS[0].tolist()), (along,)))[1]
+    assert derivatives_of(compiled) == ["product"]
+    twin = pickle.loads(pickle.dumps(compiled))
+    assert flat(twin.hvp((x, POINTS), (along,)))[0] == pytest.approx(expected, rel=1e-12, abs=1e-14)
+
+
+def test_products_of_a_batch_by_several_arguments_and_at_singular_points() -> None:
+    f = compile(lambda directions, y, point, k: mg.sqrt(directions * point) * y**k, batched=("point", "k"))
+    points, k = np.array([1.0, 4.0]), np.array([2, 3])
+    for _ in range(3):
+        by_both = f.hvp((4.0, 3.0, points, k), (1.0, 2.0), argnums=(0, 1))
+        samples = [mg.hvp(f.function, (4.0, 3.0, x, n), (1.0, 2.0), argnums=(0, 1)) for x, n in ((1.0, 2), (4.0, 3))]
+        assert by_both == pytest.approx(np.mean(samples, axis=0))
+        assert f.hvp((0.0, 3.0, points, k), 1.0, argnums=1) == 0.0  # not NaN, though sqrt has an infinite slope there
+        assert f.hvp((0.0, 3.0, points, k), (0.0, 1.0), argnums=(0, 1))[1] == 0.0
+    assert derivatives_of(f)[0] == "product"
+    with pytest.raises(TypeError, match="to differentiate with respect to, got the integer 3"):
+        f.hvp((4.0, 3, points, k), 1.0, argnums=1)
+    with pytest.raises(ValueError, match="sample 1 of the batch"):
+        f.hvp((4.0, 3.0, np.array([1.0, -1.0]), k), 1.0)

@@ -9,6 +9,7 @@ pattern of the matrix needs.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -41,15 +42,29 @@ _TOGETHER = 128
 
 
 def hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: Argnums) -> Any:
-    """Return the product of the Hessian with a direction; see `Compiled.hvp`."""
+    """Return the product of the Hessian with a direction; see `Compiled.hvp`.
+
+    It comes from a recording of the gradient, whose results have the numbers of the direction as weights. For a batch,
+    these results would be one for each number and sample: there the product itself is recorded, in forward mode over
+    reverse mode. (Where a direction of 0 meets an infinite slope, the recording of the gradient serves the call.)
+    """
     positions, single = positions_of(argnums, len(args), "hvp", distinct=False)
+    which = positions[0] if single else positions
     directions = tangents_of(tangents, len(positions))
-    gradient = compiled.derived("gradient", positions[0] if single else positions)._recordings
-    batches = [gradient.is_batch(k) for k in positions]
+    batches = [compiled._recordings.is_batch(k) for k in positions]
     found = [
         (_directions if batch else _direction)(args[k], direction)
         for k, direction, batch in zip(positions, directions, batches)
     ]
+    absent = isinstance(compiled.function, AbsentFunction)
+    if compiled.batched and not any(batches) and (not absent or compiled.has_derived("product", which)):
+        refuse_other_than_floats(compiled._recordings.name, args, positions)
+        parts = [flatten(args[k], "primals")[1] for k in positions]
+        own = tuple([part.rebuild(list(map(float, numbers))) for part, numbers in zip(parts, found)])
+        product = compiled.derived("product", which)(own, *args)
+        if _is_finite(product):
+            return product
+    gradient = compiled.derived("gradient", which)._recordings
     seeds = [seed for each in found for seed in each] if any(batches) else np.concatenate(found)
     products = gradient.products(args, positions, seeds)
     return products[0] if single else products
@@ -59,9 +74,13 @@ def replayed_hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: A
     """Return what `hvp` does, if a replay of an earlier call can; else None."""
     positions, single = positions_of(argnums, len(args), "hvp", distinct=False)
     which = positions[0] if single else positions
+    directions = tangents_of(tangents, len(positions))
+    if compiled.has_derived("product", which):
+        found = compiled.derived("product", which)._recordings.replayed("values", (directions, *args))
+        if found is not None and _is_finite(found[0]):
+            return found[0]
     if not compiled.has_derived("gradient", which):
         return None
-    directions = tangents_of(tangents, len(positions))
     found = compiled.derived("gradient", which)._recordings.replayed("gradients", args, positions, directions)
     if found is None:
         return None
@@ -225,6 +244,23 @@ def _column_of_hessian(f: Function, argnums: Argnums) -> Function:
     return column_of_hessian
 
 
+def _product(f: Function, argnums: Argnums) -> Function:
+    """Return a function that computes the Hessian times directions: a tuple, before the arguments."""
+
+    def product_of_hessian(directions: Any, *args: Any) -> Any:
+        return transforms.hvp(f, args, directions, argnums)
+
+    signature = inspect.signature(f)
+    name = "directions"
+    while name in signature.parameters:
+        name += "_"
+    first = inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY)
+    product_of_hessian.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[first, *signature.parameters.values()]
+    )
+    return product_of_hessian
+
+
 def _block(f: Function, argnums: Argnums, by_columns: bool) -> Function:
     """Return a function that computes the Jacobian as an array, with a row for each number of the result."""
 
@@ -247,6 +283,7 @@ def _tangents(direction: Any, args: tuple[Any, ...], argnums: Argnums) -> tuple[
 #: it is one of several.
 DERIVED: dict[str, Callable[[Function, Argnums], Function]] = {
     "gradient": transforms.grad,
+    "product": _product,
     "jacobian by rows": transforms.jacobian,
     "jacobian by columns": _by_columns,
     "row of jacobian": _row,
@@ -267,6 +304,11 @@ SWEEPS = {
 
 
 # --- directions ---
+
+
+def _is_finite(product: Any) -> bool:
+    numbers = product if isinstance(product, np.ndarray) else numbers_in(product, "the product")
+    return bool(np.isfinite(numbers).all())
 
 
 def _direction(primal: Any, tangent: Any) -> Vector:

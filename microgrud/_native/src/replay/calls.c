@@ -106,6 +106,11 @@ PyObject *replay_gradients(PyObject *self, PyObject *arguments)
     int status = read_weights(tree->replays[0], weights_object, positions, &weights);
     const bool begun = status == 1;
     status = begun ? begin_call(&call, tree, args, weights.numbers) : status;
+    if (status == 1 && weights_object != Py_None) {
+        call.slopes_only = true;
+        PyMem_Free(call.outputs);
+        call.outputs = NULL;
+    }
     if (status == 1) {
         gradients = prepare_gradients(&call, positions);
         status = gradients != NULL ? run_call(&call) : PyErr_Occurred() ? -1 : 0;

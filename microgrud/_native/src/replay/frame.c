@@ -56,12 +56,15 @@ void give_frame_back(Replay *replay, Frame *frame)
     while (frame->view_count > 0) {
         PyBuffer_Release(&frame->views[--frame->view_count]);
     }
-    if (frame->capacity * (replay->tapes->batch.outputs + 1) > MOST_SPARE) {
+    if (frame->capacity * replay->tapes->batch.outputs > MOST_SPARE) {
         PyMem_Free(frame->outputs);
-        PyMem_Free(frame->status);
         frame->outputs = NULL;
-        frame->status = NULL;
         frame->capacity = 0;
+    }
+    if (frame->status_capacity > MOST_SPARE) {
+        PyMem_Free(frame->status);
+        frame->status = NULL;
+        frame->status_capacity = 0;
     }
     if (replay->spare == NULL) {
         replay->spare = frame;
@@ -70,23 +73,26 @@ void give_frame_back(Replay *replay, Frame *frame)
     }
 }
 
-int reserve_samples(const Replay *replay, Frame *frame, size_t samples)
+int reserve_samples(const Replay *replay, Frame *frame, size_t samples, bool outputs)
 {
-    if (samples <= frame->capacity) {
-        return 0;
+    if (outputs && samples > frame->capacity) {
+        const size_t count = replay->tapes->batch.outputs * samples + 1;
+        double *larger = PyMem_Realloc(frame->outputs, count * sizeof(double));
+        if (larger == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        frame->outputs = larger;
+        frame->capacity = samples;
     }
-    double *outputs = PyMem_Realloc(frame->outputs, (replay->tapes->batch.outputs * samples + 1) * sizeof(double));
-    if (outputs != NULL) {
-        frame->outputs = outputs;
+    if (samples > frame->status_capacity) {
+        int32_t *larger = PyMem_Realloc(frame->status, samples * sizeof(int32_t));
+        if (larger == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        frame->status = larger;
+        frame->status_capacity = samples;
     }
-    int32_t *status = PyMem_Realloc(frame->status, samples * sizeof(int32_t));
-    if (status != NULL) {
-        frame->status = status;
-    }
-    if (outputs == NULL || status == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    frame->capacity = samples;
     return 0;
 }

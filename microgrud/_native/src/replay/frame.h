@@ -17,7 +17,8 @@ struct Frame {
     size_t view_count;
     double *outputs;
     int32_t *status;
-    size_t capacity; /* of `outputs` and `status`, in samples */
+    size_t capacity; /* of `outputs`, in samples */
+    size_t status_capacity;
     Py_ssize_t samples; /* of the call; -1 without a batch */
     const int64_t **batches; /* for each part that is a batch of integers, its first integer */
     int32_t status_of_all;   /* the status that the uniform slots give all samples, or NOT_BEGUN */
@@ -33,6 +34,7 @@ typedef struct {
     size_t begun;                /* number of frames */
     size_t samples;
     double *outputs;       /* a row for each output; NULL if there is one replay, whose frame has them */
+    bool slopes_only;      /* no outputs are wanted: a replay of many copies none */
     const double *weights; /* of the outputs; NULL if no derivatives are wanted */
     const double *leaves;  /* numbers in place of those of the leaves, for one replay after the other; or NULL */
     const int64_t *places; /* of the leaves in `leaves`; NULL if these are in order */
@@ -43,7 +45,7 @@ INTERNAL void free_frame(Frame *frame);
 INTERNAL Frame *take_frame(Replay *replay);
 /* Release the arguments, and keep the frame for the next call, without the memory of a very large batch. */
 INTERNAL void give_frame_back(Replay *replay, Frame *frame);
-/* Make room for the outputs of `samples` samples. */
-INTERNAL int reserve_samples(const Replay *replay, Frame *frame, size_t samples);
+/* Make room for `samples` samples, with their outputs if these are wanted. */
+INTERNAL int reserve_samples(const Replay *replay, Frame *frame, size_t samples, bool outputs);
 
 #endif

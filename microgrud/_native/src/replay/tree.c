@@ -16,6 +16,7 @@ int begin_call(Call *call, const Tree *tree, PyObject *args, const double *weigh
     call->weights = weights;
     call->leaves = NULL;
     call->places = NULL;
+    call->slopes_only = false;
     call->begun = 0;
     while (call->begun < tree->count) {
         Replay *replay = tree->replays[call->begun];
@@ -108,7 +109,7 @@ static int run_rows(const Call *call, size_t p, const int32_t *rows, size_t coun
     Tapes *tapes = replay->tapes;
     Frame *frame = call->frames[p];
     const size_t uniform = (size_t)tapes->uniform.uniform_count;
-    if (reserve_samples(replay, frame, count) < 0) {
+    if (reserve_samples(replay, frame, count, !call->slopes_only) < 0) {
         return -1;
     }
     if (tapes->batch.varying_count == 0) {
@@ -131,7 +132,7 @@ static int run_rows(const Call *call, size_t p, const int32_t *rows, size_t coun
         memset(frame->G, 0, uniform * sizeof *before);
     }
     const Batch batch = {.rows = rows, .inputs = frame->columns, .gradients = frame->gradients, .U = frame->U,
-                         .weights = backward ? frame->weights : NULL, .outputs = frame->outputs,
+                         .weights = backward ? frame->weights : NULL, .outputs = call->slopes_only ? NULL : frame->outputs,
                          .status = frame->status, .samples = count, .ignore = replay->ignore};
     const int status = run_batch(backward ? &tapes->batch : tapes->forward, &batch, replay->threads, frame->G);
     for (size_t k = 0; k < uniform && before != NULL; k++) {
@@ -165,9 +166,9 @@ static void take_outputs(const Call *call, size_t p, const int32_t *rows, size_t
                 call->outputs[k * call->samples + (size_t)rows[i]] = varies ? varying_row[i] : frame->U[slot];
             }
         }
-        if (varies) {
+        if (varies && call->outputs != NULL) {
             varying_row += count;
-        } else if (call->weights != NULL) {
+        } else if (!varies && call->weights != NULL) {
             const double weight = call->weights[k] * each_of(call);
             frame->G[slot] += sum_in_order(&weight, 0, done);
         }

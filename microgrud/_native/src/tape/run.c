@@ -284,7 +284,7 @@ static bool run_chunk(const Tape *tape, const Batch *batch, size_t start, size_t
         memset(block.suspicious, 0, block.width * sizeof(double));
         tape->blocks->forward(&block);
         const size_t done = set_status(&block, batch, first, lanes);
-        for (size_t k = 0; k < tape->outputs; k++) {
+        for (size_t k = 0; k < tape->outputs && batch->outputs != NULL; k++) {
             memcpy(batch->outputs + k * batch->samples + first, varying(&block, block.V, tape->output_slots[k]),
                    lanes * sizeof(double));
         }

@@ -27,7 +27,7 @@ typedef struct {
     const double *U;
     const double *seeds;   /* a row for each output, or NULL: then each output has one weight */
     const double *weights; /* or NULL if no derivatives are wanted */
-    double *outputs;       /* a row for each output */
+    double *outputs;       /* a row for each output; NULL if they are not wanted */
     int32_t *status;
     size_t samples;
     bool ignore; /* treat infinities and NaN as ordinary numbers */
