@@ -214,8 +214,9 @@ def has_parameters(module: Module, known: tuple[Value, ...]) -> bool:
 
 def _has_own_methods(module: Module) -> bool:
     """Return whether a module has the methods of Module that find its parameters."""
-    is_own = getattr(module.parameters, "__func__", None) is Module.parameters
-    return is_own and type(module).named_parameters is Module.named_parameters
+    kind = type(module)
+    own = kind.parameters is Module.parameters and kind.named_parameters is Module.named_parameters
+    return own and "parameters" not in module.__dict__
 
 
 def _refuse_while_recording(parameters: Sequence[Value]) -> None:

@@ -231,6 +231,8 @@ class _Call:
             )
         self.leaves: list[Value] = []
         self.results: Sequence[float] = ()
+        #: The number of the result that was differentiated last, and its derivatives: a Hessian needs them often.
+        self.last: tuple[int, list[float]] = -1, []
         #: The recordings of the derivatives of each number of the result.
         self.slopes_of: dict[int, Recordings] = {}
         #: The derivatives of a number of the graph, by its path: see `_Opaque`.
@@ -279,7 +281,12 @@ class _Call:
         """
         k, *rest = path
         if not rest:
-            return self._slopes(self.recordings, k, len(self.results))[1]
+            if self.last[0] == k:
+                return self.last[1]
+            slopes = self._slopes(self.recordings, k, len(self.results))[1]
+            if not self.leaves:  # whose numbers may change
+                self.last = k, slopes
+            return slopes
         if len(rest) > 1 or any(i is not None for _, i in self.places):
             return numbers_of_gradient(self._root(path), self.graph[1])
         if k not in self.slopes_of:
@@ -292,8 +299,10 @@ class _Call:
     def _slopes(self, recordings: Recordings, k: int, count: int) -> tuple[float, list[float]]:
         """Return one of `count` numbers of a result, and its derivatives with respect to the operands."""
         if self.plain is not None:
-            seeds = np.zeros(count)
-            seeds[k] = 1.0
+            seeds = None
+            if count > 1:
+                seeds = np.zeros(count)
+                seeds[k] = 1.0
             found = recordings.replayed(partial(self._replayed, seeds), self.plain)
             if found is not None:
                 slopes: tuple[float, list[float]] = found[0]
@@ -303,16 +312,19 @@ class _Call:
         own = [float(x if i is None else x[i]) for x, (_, i) in zip(of_numbers, self.places)]
         return recordings.totals(result)[k], own + self._of_leaves(result.leaves)
 
-    def _replayed(self, seeds: Vector, replay: Any, recordings: Sequence[Recording], args: Any) -> Any:
+    def _replayed(self, seeds: Vector | None, replay: Any, recordings: Sequence[Recording], args: Any) -> Any:
         """Do what `_slopes` does by a replay; return NotImplemented if it does not fit."""
         leaves = recordings[0].leaves if len(recordings) == 1 else [leaf for own in recordings for leaf in own.leaves]
-        of_leaves, of_numbers = np.empty(len(leaves)), np.empty(len(recordings[0].program.numbers))
+        of_leaves = np.empty(len(leaves)) if leaves else None
+        of_numbers = np.empty(len(recordings[0].program.numbers))
         number = replay.flat(args, None, of_leaves, None, seeds, of_numbers)
         if number is NotImplemented:
             return number
         own = (
             of_numbers.tolist() if len(of_numbers) == len(self.places) else [of_numbers.item(k) for k, _ in self.places]
         )
+        if of_leaves is None:
+            return number, own + [0.0] * len(self.leaves)
         if leaves is self.leaves:
             return number, own + of_leaves.tolist()
         return number, own + self._of_leaves([(leaves, of_leaves)])
