@@ -15,7 +15,7 @@ from ..tables.preparation import TablePreparation
 from ..tables.problems import PreparationError
 from ..tables.table import Table, TableError, counted, listed
 from ..tables.target import Task, inspect_target
-from ..train.batches import Samples
+from ..train.batches import Rows, Samples
 from .fitting import Data, Fitted, diverged, fit_network, folds, split
 from .judging import Judged
 from .predicting import complete_rows
@@ -234,7 +234,7 @@ def _learned(data: Data, fitted: Fitted) -> Samples:
         targets = network.target_scale_.apply(np.asarray(values, dtype=float)[:, None])[:, 0].tolist()
     else:
         targets = np.searchsorted(network.classes_, values).tolist()
-    return Samples(encoded.tolist(), targets)
+    return Samples(Rows(np.ascontiguousarray(encoded, dtype=np.float64)), targets)
 
 
 def _used(settings: RunSettings, task: Task, network: Any) -> RunSettings:

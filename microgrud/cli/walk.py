@@ -66,7 +66,7 @@ def surface_of(run: Run, trajectory: Trajectory) -> LossSurface:
     model = run.model
     samples, loss = measured_samples(run), _sample_loss(run)
     mean_loss = compile(lambda row, target: loss(model(row), target), batched=("row", "target"))
-    rows, targets = np.array(samples.rows), np.array(samples.targets)
+    rows, targets = samples.rows.array, np.array(samples.targets)
     work = len(samples) * len(trajectory.parameters)
     positions = trajectory.positions
     moved = len(positions) > 1 and bool(np.ptp(positions, axis=0).any())

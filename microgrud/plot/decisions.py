@@ -79,9 +79,9 @@ def decision_regions(
     where = "decision_regions"
     instance(Callable, "a function of a row")(f"{where}: model", model)
     samples = check_samples(where, X, y)
-    if len(samples.rows[0]) != 2:
-        raise ValueError(f"{where}: X: expected rows of 2 numbers, which span a plane, got {len(samples.rows[0])}")
-    rows = np.array(samples.rows)
+    rows = samples.rows.array
+    if rows.shape[1] != 2:
+        raise ValueError(f"{where}: X: expected rows of 2 numbers, which span a plane, got {rows.shape[1]}")
     if np.abs(rows).max() > LARGEST:
         raise ValueError(f"{where}: X: expected numbers up to {LARGEST:g}, got {np.abs(rows).max():g}")
     columns = getattr(X, "columns", ("x1", "x2"))
@@ -158,7 +158,9 @@ def _several(where: str, prediction: Any) -> Sequence[Any]:
     return as_sequence(prediction, f"{where}: the prediction of the model")
 
 
-def _task(where: str, task: str | None, outputs: int, targets: list[Any]) -> Literal["classification", "regression"]:
+def _task(
+    where: str, task: str | None, outputs: int, targets: Sequence[Any]
+) -> Literal["classification", "regression"]:
     if task is not None:
         return one_of("classification", "regression")(f"{where}: task", task)  # type: ignore[no-any-return]
     plain = all(is_real_scalar(t) for t in targets)
@@ -240,7 +242,7 @@ def _draw_classes(
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    rows = np.array(samples.rows)
+    rows = samples.rows.array
     targets = np.array([int(t) for t in samples.targets])
     many = len(rows) > 400
     entries: list[Any] = []

@@ -20,7 +20,7 @@ from .evaluation import Evaluation, evaluate, too_many_paths
 from .recorder import CompileError
 from .replays import replay_of
 from .settings import Settings
-from .signature import ArgumentPart, Arguments, read_arguments
+from .signature import read_arguments
 
 #: Maximum number of recordings to keep for later batches.
 _MOST_RECORDINGS = 128
@@ -33,18 +33,17 @@ class VerifiedRecordings:
 
     Args:
         f: the function; the first number of its result is verified.
-        samples: a list of all samples for each argument, by the name of the argument.
+        samples: an array of all samples for each argument, by the name of the argument: floats or 64-bit integers,
+            which the function gets as numbers or in lists.
         most_paths: the maximum number of recordings that a batch may add, and that its gradient may consist of.
     """
 
-    def __init__(self, f: Callable[..., Any], samples: dict[str, list[Any]], most_paths: int) -> None:
+    def __init__(self, f: Callable[..., Any], samples: dict[str, np.ndarray], most_paths: int) -> None:
         self.most_paths = most_paths
-        arguments = read_arguments(list(samples), list(samples.values()), {}, list(samples))
         self.branches = Branches(f, Settings(threads=os.cpu_count() or 1, max_paths=_NO_LIMIT))
-        self._batches = [_samples_first(arguments, part) for part in arguments.parts]
-        # The columns of all samples would take the memory of the batches again: the first sample is enough.
-        numbers, integers = ([x[:1].copy() for x in own] for own in (arguments.numbers, arguments.integers))
-        self.arguments = replace(arguments, numbers=numbers, integers=integers)
+        self._batches = list(samples.values())
+        first = [batch[:1].tolist() for batch in self._batches]  # has the structure of all of them
+        self.arguments = read_arguments(list(samples), first, {}, list(samples))
 
     def first_sample(self) -> list[Any]:
         """Return the arguments of the first sample as a recording is given them: in lists, with floats and integers."""
@@ -120,11 +119,3 @@ class VerifiedRecordings:
             return None
         recording.used = time.monotonic()
         return Evaluation(recording.structure, outputs, leaves=[(recording.leaves, slopes)])
-
-
-def _samples_first(arguments: Arguments, part: ArgumentPart) -> np.ndarray:
-    """Return an argument, all of whose numbers come from samples, as an array whose first axis is theirs."""
-    own = arguments.integers if part.kind == "batch of integers" else arguments.numbers
-    samples = arguments.samples or 0
-    columns = np.array(own[part.first : part.first + part.size]).reshape(part.size, samples)
-    return np.ascontiguousarray(columns.T).reshape(samples, *part.shape)

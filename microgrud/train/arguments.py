@@ -32,7 +32,7 @@ def with_validation(samples: Samples, validation: Any, seed: int | None) -> tupl
         return samples, None
     if isinstance(validation, tuple) and len(validation) == 2:
         held_out = check_samples("fit: validation", *validation)
-        columns, found = len(samples.rows[0]), len(held_out.rows[0])
+        columns, found = samples.rows.array.shape[1], held_out.rows.array.shape[1]
         if found != columns:
             raise ValueError(
                 f"fit: validation: expected rows of {columns} numbers as in the training data, got {found}"

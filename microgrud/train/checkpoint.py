@@ -15,7 +15,7 @@ import marshal
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from ..common.jsonfile import ModelFileError
 from ..engine.vectors import read_data, read_gradients, write_data, write_gradients
 from ..optim.optimizer import plain
 from .attributes import Attributes, pack
+from .batches import Samples
 from .divergence import DivergenceGuard
 from .history import History, RunningMeans
 from .journal import Journal, check_target, read_journal
@@ -214,14 +215,31 @@ def _description(training: RunState, roots: Mapping[str, Any]) -> dict[str, Any]
     def name(x: Any) -> str | None:
         return None if x is None else getattr(x, "__qualname__", type(x).__qualname__)
 
-    data = json.dumps((training.samples, training.held_out), default=lambda x: type(x).__name__)
     return {
         "parameters": len(training.parameters),
         "samples": len(training.samples),
         "validation samples": len(training.held_out or ()),
-        "data": hashlib.sha256(data.encode()).hexdigest(),
+        "data": _digest(training.samples, training.held_out),
         **{setting: getattr(training, setting) for setting in ("batch_size", "shuffle", "seed", "clip_norm")},
         **{role: name(roots[role]) for role in ("loss", "metric", "optimizer")},
         **{f"{setting} of the optimizer": plain(x) for setting, x in training.optimizer.defaults.items()},
         **{role: name(roots[role]) for role in ("schedule", "early stopping")},
     }
+
+
+def _digest(*given: Samples | None) -> str:
+    """Return the SHA-256 of the JSON of data, made row by row: as one text it would take many times their memory."""
+
+    def parts(x: Any, depth: int) -> Iterator[str]:
+        if depth == 0 or x is None:
+            yield json.dumps(x, default=lambda item: type(item).__name__)
+            return
+        for i, item in enumerate(x):
+            yield ", " if i else "["
+            yield from parts(item, depth - 1)
+        yield "]"
+
+    digest = hashlib.sha256()
+    for part in parts(given, 3):
+        digest.update(part.encode())
+    return digest.hexdigest()

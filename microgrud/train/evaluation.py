@@ -55,7 +55,7 @@ def predict(model: Any, samples: Samples, loss: Loss) -> tuple[float, list[Any]]
     return math.fsum(losses) / len(losses), predictions
 
 
-def score(metric: Metric | None, predictions: list[Any], targets: list[Any]) -> float | None:
+def score(metric: Metric | None, predictions: list[Any], targets: Sequence[Any]) -> float | None:
     """Return the metric over predictions that may be Values, or sequences of Values."""
     if metric is None:
         return None

@@ -288,8 +288,9 @@ class MeanLoss:
 
     >>> from microgrud.losses import squared_error
     >>> from microgrud.nn import Neuron
+    >>> from microgrud.train.batches import check_samples
     >>> neuron = Neuron(1, nonlin=False, init="zeros")
-    >>> mean_loss = MeanLoss(neuron, Samples([[1.0], [2.0]], [2.0, 4.0]), squared_error)
+    >>> mean_loss = MeanLoss(neuron, check_samples("here", [[1.0], [2.0]], [2.0, 4.0]), squared_error)
     >>> mean_loss()
     10.0
     >>> neuron.w[0].data = 2.0

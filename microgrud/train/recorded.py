@@ -24,7 +24,7 @@ from ..functions import mean
 from ..tape.evaluation import Evaluation
 from ..tape.recorder import CompileError
 from ..tape.verified import VerifiedRecordings
-from .batches import Samples
+from .batches import Rows, Samples
 from .dependencies import Dependencies
 from .evaluation import Loss, number
 
@@ -180,15 +180,13 @@ class RecordedLoss:
         the loss computes with integers, each needs a recording of its own, which works for a few.
         """
         samples = self.samples
-        targets, nestings = _as_array(samples.targets), list(map(template_of, samples.targets))
-        if any(nesting != nestings[0] for nesting in nestings):
-            raise CompileError("some targets are lists and others tuples")
+        targets = _as_array(samples.targets)
         refusal: Exception | None = None
         kinds: list[Any] = [np.float64]
         if targets.dtype.kind != "f" or (targets == np.floor(targets)).all():
             kinds.append(np.int64)
         for kind in kinds:
-            given = {"row": samples.rows, "target": targets.astype(kind).tolist()}
+            given = {"row": samples.rows.array, "target": targets.astype(kind, order="C")}
             recordings = VerifiedRecordings(self._sample, given, self.most_paths)
             try:
                 self._record_first(recordings, expected)
@@ -283,20 +281,23 @@ class RecordedLoss:
             _compare(f"the derivative with respect to {leaf.label or leaf!r}", slopes.get(leaf, 0.0), slope, size)
 
 
-def _as_array(targets: list[Any]) -> Any:
+def _as_array(targets: Sequence[Any]) -> Any:
     """Return targets as an array of floats, integers or truth values.
 
     Raises:
         CompileError: if the targets are anything else.
     """
     try:
-        array = np.array(targets)
+        array = targets.array if isinstance(targets, Rows) else np.array(targets)
     except ValueError:  # the lengths differ
         array = np.array(None)
     if array.dtype.kind not in "fiub":
         raise CompileError("the targets are not numbers, or lists of the same number of numbers")
     if array.dtype.kind in "iu" and (np.abs(array.astype(np.float64)) > 2**53).any():
         raise CompileError("the targets are integers beyond 2**53, which a float cannot hold")
+    nestings = [] if isinstance(targets, Rows) else list(map(template_of, targets))
+    if any(nesting != nestings[0] for nesting in nestings):
+        raise CompileError("some targets are lists and others tuples")
     return array
 
 
