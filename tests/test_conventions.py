@@ -72,11 +72,8 @@ def same_or_nan(computed: float, expected: float) -> bool:
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize(("expression", "at"), [row[:2] for row in ROWS], ids=[f"{row[0]} at {row[1]}" for row in ROWS])
 def test_a_recording_from_another_point_gives_the_derivatives_of_eager_evaluation(
-    expression: str, at: str, order: int, request: pytest.FixtureRequest
+    expression: str, at: str, order: int
 ) -> None:
-    if (expression, at, order) == ("pow(x, y)", "x=0.0, y=0.0", 2):
-        reason = "a mixed derivative that does not exist is NaN eagerly and infinite in a recording"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     point = eval(f"dict({at})", {"nan": math.nan, "inf": math.inf})
     names, here = sorted(point), [float(point[name]) for name in sorted(point)]
 

@@ -62,8 +62,9 @@ class Subgraph:
             if node in contributions:
                 adjoint = adjoints[node] = _add_up(contributions.pop(node))
                 if not _is_constant(adjoint, 0.0):
-                    for parent, slope in self._slopes(node, self._depending, as_numbers):
-                        contributions.setdefault(parent, []).append(chain(adjoint, slope))
+                    for k, slope in self._slopes(node, self._depending, as_numbers):
+                        own = _chain_to(node, k, adjoint, slope)
+                        contributions.setdefault(node._operands[k], []).append(own)  # type: ignore[arg-type]
         for node, terms in contributions.items():
             adjoints[node] = _add_up(terms)
         return [adjoints.get(x, 0.0) for x in self._inputs]
@@ -82,7 +83,8 @@ class Subgraph:
                 continue
             # The slope is passed in the place of the adjoint, so that a slope of 0 stops an infinite tangent. In
             # reverse mode the zero adjoint that it makes does the same. A tangent that has become 0 stops nothing.
-            terms = [chain(slope, known[x]) for x, slope in self._slopes(node, moving, as_numbers)]
+            slopes = self._slopes(node, moving, as_numbers)
+            terms = [chain(slope, known[node._operands[k]]) for k, slope in slopes]  # type: ignore[index]
             if terms:
                 known[node] = _add_up(terms)
                 moving.add(node)
@@ -95,12 +97,21 @@ class Subgraph:
             self._depending.add(node)
         return depends
 
-    def _slopes(self, node: Value, among: set[Value], as_numbers: bool) -> list[tuple[Value, Number]]:
-        """Pair each parent that is among these nodes, once per use, with the slope of that use."""
+    def _slopes(self, node: Value, among: set[Value], as_numbers: bool) -> list[tuple[int, Number]]:
+        """Pair the index of each operand that is among these nodes with its slope."""
         parents = node._operands
         wanted = [i for i, x in enumerate(parents) if isinstance(x, Value) and x in among]
         slopes = slopes_of(node, wanted, as_numbers) if wanted else []
-        return [(parents[i], slope) for i, slope in zip(wanted, slopes) if slope is not None]  # type: ignore[misc]
+        return [(i, slope) for i, slope in zip(wanted, slopes) if slope is not None]
+
+
+def _chain_to(node: Value, k: int, adjoint: Number, slope: Number) -> Number:
+    """Multiply the adjoint of a node by the slope of its operand at an index."""
+    if k == 0 and node._operation in (ops.POW, ops.POWER_OVER) and isinstance(slope, Value):
+        _, y, n = (*node._operands, 0.0)[:3]
+        if isinstance(y, Value):
+            return ops.chained_to_base(adjoint, slope, y, n)
+    return chain(adjoint, slope)
 
 
 def chain(adjoint: Number, slope: Number) -> Number:

@@ -113,6 +113,15 @@ def chained(adjoint: Number, slope: Number) -> Number:
     return GATE(condition, adjoint if type(factor) is float and factor == 1.0 else chained(adjoint, factor))
 
 
+def chained_to_base(adjoint: Number, slope: Number, y: Number, n: Number) -> Number:
+    """Multiply an adjoint by the derivative of x**(y - n) with respect to x.
+
+    Where y = n the power does not depend on x, and nothing is passed on, not even infinity. But y varies, so the
+    derivative of this 0 with respect to y remains: the slope, a product with y - n, takes the place of the adjoint.
+    """
+    return choose(y == n, CHAIN(slope, adjoint), chained(adjoint, slope))
+
+
 def _nothing(z: Number, *_: Number) -> None:
     return None
 
@@ -147,8 +156,8 @@ def _times_power(factor: Number, x: Number, y: Number, n: float, k: float) -> Nu
     # Within this range the power of the next derivative does not overflow unless its product with a small factor does.
     # The square has no sign, so that a recording holds for both signs.
     in_range = _SMALL_SQUARE <= power * power <= 1.0 / _SMALL_SQUARE
-    if in_range or x == 0.0 or not power <= math.inf:  # the last is true only for NaN
-        return CHAIN(factor, power) if hasattr(factor, "_record") else factor * power
+    if in_range or x == 0.0 or not power <= math.inf or factor == 0.0:  # `not power <= inf` is true only for NaN
+        return CHAIN(factor, power)
     size, sign = (x, 1.0) if x > 0.0 else (-x, POWER_OVER(-1.0, y, n))
     if sign != sign:  # y is fractional, which only a base of -inf allows: its power is 0 or infinity, both positive
         sign = 1.0

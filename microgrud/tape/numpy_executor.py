@@ -224,8 +224,10 @@ def _taken(index: Any, items: Sequence[Any]) -> Any:
 
 
 def _product(adjoint: Any, slope: Any) -> Any:
-    """Multiply an adjoint by a local derivative; an adjoint of 0 passes nothing on, whatever the derivative is."""
+    """Multiply an adjoint by a local derivative; an adjoint of 0 passes nothing on, nor does a masked derivative."""
     product = adjoint * slope
+    if isinstance(product, np.ma.MaskedArray):
+        product = product.filled(0.0)
     if not np.all(np.isfinite(product)):
         product = np.where(np.equal(adjoint, 0.0), 0.0, product)
     return product
@@ -263,7 +265,7 @@ _RULES: dict[Operation, tuple[Callable[..., Any], Any]] = {
     ops.COS: (np.cos, (lambda z, x: -np.sin(x),)),
     ops.TANH: (np.tanh, (lambda z, x: _sech_squared(x),)),
     ops.SIGMOID: (_sigmoid, (_sigmoid_slope,)),
-    ops.RELU: (lambda x: np.where(x <= 0.0, 0.0, x), (lambda z, x: np.where(x <= 0.0, 0.0, 1.0),)),
+    ops.RELU: (lambda x: np.where(x <= 0.0, 0.0, x), (lambda z, x: np.ma.array(np.ones(len(x)), mask=x <= 0.0),)),
     ops.ABS: (np.abs, (lambda z, x: np.sign(x),)),
 }
 #: NumPy's names of functions, where they differ; an operation without a function in NumPy is NaN where Python raises.
@@ -286,13 +288,17 @@ def _value(operation: Operation, xs: Sequence[Any]) -> Any:
 
 
 def _slopes(operation: Operation, z: Any, xs: Sequence[Any]) -> Sequence[Any]:
-    """Return the local derivative with respect to each operand: None where the result does not depend on it."""
+    """Return the local derivative with respect to each operand: None where the result does not depend on it.
+
+    In an array those are masked.
+    """
     if not any(isinstance(x, np.ndarray) for x in xs):
         return _slopes_of_sample(operation, z, xs)
     if operation in _RULES:
         return [rule(z, *xs) for rule in _RULES[operation][1]]
     slopes = [_slopes_of_sample(operation, row[0], row[1:]) for row in _rows(z, *xs)]
-    return list(np.array([[0.0 if slope is None else slope for slope in row] for row in slopes]).T)
+    numbers = [[0.0 if slope is None else slope for slope in row] for row in slopes]
+    return list(np.ma.array(numbers, mask=[[slope is None for slope in row] for row in slopes]).T)
 
 
 def _rows(*columns: Any) -> zip[tuple[float, ...]]:

@@ -70,6 +70,48 @@ static int chain_through_gate(const Pass *pass, Term adjoint, Node *gate, Term *
     return status;
 }
 
+static int chain_to_base(const Pass *pass, const Node *node, Term adjoint, Term slope, Term *product)
+{
+    Term operands[3] = {plain(0.0), plain(0.0), plain(0.0)};
+    for (size_t k = 0; k < count_of(node) && k < 3; k++) {
+        operands[k].node = operand_of(node, k, &operands[k].number);
+    }
+    const Term y = operands[1], n = operands[2];
+    if (y.node == NULL || (!pass->traced && data_of(y) != data_of(n))) {
+        return chain(pass, adjoint, slope, product);
+    }
+    if (!pass->traced) {
+        return combine(pass->state, OP_CHAIN, slope, adjoint, product);
+    }
+    Term condition = plain(0.0), at_n = plain(0.0), elsewhere = plain(0.0);
+    int status = combine(pass->state, OP_EQUAL, y, n, &condition);
+    status = status == 0 ? combine(pass->state, OP_CHAIN, slope, adjoint, &at_n) : status;
+    status = status == 0 ? chain(pass, adjoint, slope, &elsewhere) : status;
+    if (status == 0) {
+        PyObject *objects[3] = {boxed(condition), boxed(at_n), boxed(elsewhere)}, *chosen = NULL;
+        if (objects[0] != NULL && objects[1] != NULL && objects[2] != NULL) {
+            chosen = record_any(pass->state, pass->state->operations[OP_WHERE], OP_WHERE, objects, 3);
+        }
+        for (size_t k = 0; k < 3; k++) {
+            Py_XDECREF(objects[k]);
+        }
+        *product = (Term){(Node *)chosen, 0.0};
+        status = chosen == NULL ? -1 : 0;
+    }
+    Py_XDECREF(condition.node);
+    Py_XDECREF(at_n.node);
+    Py_XDECREF(elsewhere.node);
+    return status;
+}
+
+/* Multiply an adjoint by the slope of the operand k of a node. The base of a power is as in `chained_to_base` of ops.py.
+ */
+ALWAYS_INLINE int chain_to(const Pass *pass, const Node *node, size_t k, Term adjoint, Term slope, Term *product)
+{
+    const bool is_base = k == 0 && (node->op == OP_POW || node->op == OP_POWER_OVER) && slope.node != NULL;
+    return is_base ? chain_to_base(pass, node, adjoint, slope, product) : chain(pass, adjoint, slope, product);
+}
+
 /* Add a term, which is taken over, to a total, in which plain zeros do not count. */
 ALWAYS_INLINE int add_term(const Pass *pass, Term *total, Term term)
 {
@@ -265,7 +307,8 @@ ALWAYS_INLINE int pull_node(Pass *pass, size_t place)
     for (size_t k = 0; k < count && status == 0; k++) {
         Term product;
         if (pass->wanted[k] && !passes_nothing(pass->slopes[k])) {
-            status = chain(pass, adjoint, pass->slopes[k], &product);
+            const Node *node = pass->graph->nodes.items[place];
+            status = chain_to(pass, node, k, adjoint, pass->slopes[k], &product);
             status = status == 0 ? contribute(pass, places[k], product) : status;
         }
     }

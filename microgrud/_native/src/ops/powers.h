@@ -66,8 +66,8 @@ static inline double kernel_power_log(double k, double n, double x, double y)
 static inline double times_power(double factor, double x, double y, double n, double k)
 {
     const double power = k != 0.0 ? kernel_power_log(k, n, x, y) : kernel_power_over(x, y, n);
-    if (keeps_digits(power) || x == 0.0 || power != power) {
-        return factor * power;
+    if (keeps_digits(power) || x == 0.0 || power != power || factor == 0.0) {
+        return factor == 0.0 ? 0.0 : factor * power;
     }
     const double size = x > 0.0 ? x : -x, sign = x > 0.0 ? 1.0 : copysign(1.0, power);
     const double root = kernel_power_over(size, 0.5 * y, 0.5 * n);
