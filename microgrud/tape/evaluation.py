@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autodiff.gradients import gradient
+from ..autodiff.gradients import numbers_of_gradient
 from ..autodiff.trees import Structure, flatten
 from ..engine import Value, topological_order
 from ..engine.copying import differentiating
 from ..engine.grad_mode import enable_grad
 from ..engine.vectors import Vector, new_leaves
+from ..functions import dot
 from .branches import Branches, Recording, integers_fit
 from .numpy_executor import DONE, LEFT, SUSPICIOUS, Executor, Outcome
 from .recorder import CompileError
@@ -232,14 +234,15 @@ class _Run:
 
     def take(self, recording: Recording, outcome: Outcome, samples: Any, done: Any) -> None:
         """Copy the outputs and the derivatives of the samples that are done."""
-        self.check_structure(recording.structure, len(recording.program.outputs))
         own = samples[done]
         recording.used = time.monotonic()
-        if len(own):
-            executor = recording.executor(self.numbers, self.arguments.integers, self.settings.threads)
-            self.result.served[recording] = executor
+        if not len(own):
+            return
+        self.check_structure(recording.structure, len(recording.program.outputs))
+        executor = recording.executor(self.numbers, self.arguments.integers, self.settings.threads)
+        self.result.served[recording] = executor
         self.result.outputs[:, own] = outcome.outputs[:, done]
-        if self.seeds is None or not len(own):
+        if self.seeds is None:
             return
         gradients = self.result.gradients
         if isinstance(gradients, np.ndarray):
@@ -259,8 +262,11 @@ class _Run:
             self.result.structure = structure
             self.result.outputs = np.full((outputs, self.count), np.nan)
         elif (self.result.structure.shapes, self.result.structure.paths) != (structure.shapes, structure.paths):
+            before, now = (own.rebuild([math.nan] * own.size) for own in (self.result.structure, structure))
             raise CompileError(
-                "the function returns another structure for some samples; let it return the same for all"
+                f"expected results of one structure from all samples of a batch, got {before!r} and {now!r} with "
+                "numbers in place of nan; return one structure on every path, with 0.0 for what is missing, or compile "
+                "the function without batched= and call it for each sample"
             )
 
     def by_function(self, sample: int) -> None:
@@ -282,25 +288,30 @@ class _Run:
             row[sample] = x._data if isinstance(x, Value) else x
         if self.seeds is None:
             return
-        for seed, output in zip(self.seeds, outputs):
-            if isinstance(output, Value):
-                weight = float(seed[sample]) if isinstance(seed, np.ndarray) else float(seed)
-                if weight != 0.0:  # a zero adjoint passes nothing on, not even through an infinite slope
-                    self.add_gradients(sample, output, weight, inputs)
+        weights = [float(seed[sample]) if isinstance(seed, np.ndarray) else float(seed) for seed in self.seeds]
+        # A zero adjoint passes nothing on, not even through an infinite slope.
+        weighted = [(weight, x) for weight, x in zip(weights, outputs) if isinstance(x, Value) and weight != 0.0]
+        if weighted:
+            with enable_grad():
+                total = dot(*zip(*weighted))
+            self.add_gradients(sample, total, inputs)
 
-    def add_gradients(self, sample: int, output: Value, weight: float, inputs: Sequence[Value]) -> None:
-        """Add the derivatives of one output of one sample, times its weight."""
+    def add_gradients(self, sample: int, output: Value, inputs: Sequence[Value]) -> None:
+        """Add the derivatives of the weighted sum of the outputs of one sample.
+
+        It takes one sweep, as in a replay: adjoints are added up before they meet an infinite slope.
+        """
         own = {id(x): place for place, x in enumerate(inputs)}
         leaves = [node for node in topological_order(output) if not node._operands]
-        # `gradient` changes no `grad`, to which other threads may add.
-        found = [x._data for x in gradient(output, leaves)]
+        # This changes no `grad`, to which other threads may add.
+        found = numbers_of_gradient(output, leaves)
         others = [(leaf, grad) for leaf, grad in zip(leaves, found) if id(leaf) not in own]
-        self.result.leaves.append(([leaf for leaf, _ in others], weight * np.array([grad for _, grad in others])))
+        self.result.leaves.append(([leaf for leaf, _ in others], np.array([grad for _, grad in others])))
         for leaf, grad in zip(leaves, found):
             place = own.get(id(leaf))
             if place is None or not len(self.result.gradients):
                 continue
             if isinstance(self.result.gradients[place], np.ndarray):
-                self.result.gradients[place][sample] += weight * grad
+                self.result.gradients[place][sample] += grad
             else:
-                self.result.gradients[place] += weight * grad
+                self.result.gradients[place] += grad

@@ -267,7 +267,7 @@ TARGET static void add_shares_of_row(const Row *row, const double *x, double z, 
         return;
     case OP_NORM:
         z = z < TINY ? norm_of_row(x, n, &scale) : z; /* a subnormal norm has few digits */
-        SHARE(z == 0.0 ? 0.0 : g * (x[k] * scale / z));
+        SHARE(g * (z == 0.0 ? 0.0 : x[k] * scale / z));
         return;
     case OP_MAX:
     case OP_MIN:

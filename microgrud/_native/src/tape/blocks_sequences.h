@@ -132,7 +132,7 @@ TARGET static void backward_norm(const Block *block, const int32_t *code, const 
     norms_of_lanes(block, code, norm, scale);
     for (int32_t k = 0; k < code[2]; k++) {
         const double *restrict x = operand(block, code[3 + k], copy);
-        EACH(share[i] = g[i] == 0.0 || norm[i] == 0.0 ? 0.0 : g[i] * (x[i] * scale[i] / norm[i]))
+        EACH(share[i] = g[i] == 0.0 ? 0.0 : g[i] * (norm[i] == 0.0 ? 0.0 : x[i] * scale[i] / norm[i]))
         add_shares(block, code[3 + k], share, false);
     }
 }
