@@ -59,7 +59,7 @@ def by_numpy(data: Data) -> Step:
             - rate * price,
         )
 
-    return Step(run, lambda result: flat(result[0], *result[1]))
+    return Step(run, flat)
 
 
 # --- microgrud: a path that returns early when it meets the barrier ---
@@ -149,7 +149,7 @@ def _jax(mapped: bool) -> Callable[[Data], Step]:
             price = lambda market, z: jnp.mean(one(market, z))  # noqa: E731
         step = jax.jit(jax.value_and_grad(price))
         market, z = [jnp.asarray(x) for x in data.market], jnp.asarray(np.ascontiguousarray(data.normals.T))
-        return Step(lambda: jax.block_until_ready(step(market, z)), lambda result: flat(*result))
+        return Step(lambda: jax.block_until_ready(step(market, z)), flat)
 
     return make
 
@@ -198,7 +198,7 @@ def by_autograd(data: Data) -> Step:
     from autograd import value_and_grad
 
     step, z = value_and_grad(_price(anp)), np.ascontiguousarray(data.normals.T)
-    return Step(lambda: step(list(data.market), z), lambda result: flat(*result))
+    return Step(lambda: step(list(data.market), z), flat)
 
 
 BARRIER = Workload(

@@ -62,7 +62,7 @@ def by_numpy(heights: Any) -> Step:
             dy = np.where(below, -dy, dy)
         return y.mean(), dy.mean(1)
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 def recorded(heights: Any) -> Step:
@@ -97,7 +97,7 @@ def by_torch(heights: Any) -> Step:
         value = torch.mean(program(*parameters, y))
         return value.detach(), torch.autograd.grad(value, parameters)
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 BOUNCE = Workload(

@@ -42,7 +42,7 @@ def by_numpy(data: Data) -> Step:
         values, slopes = function(x)
         return values.sum(), slopes
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 def recorded(data: Data) -> Step:
@@ -51,7 +51,7 @@ def recorded(data: Data) -> Step:
 
     function = getattr(microgrud, data.name)
     step, x = microgrud.compile(lambda x: function(x), batched="x", reduction="sum", threads=1), data.samples
-    return Step(lambda: step.value_and_grad(x), lambda result: flat(*result))
+    return Step(lambda: step.value_and_grad(x), flat)
 
 
 def by_jax(data: Data) -> Step:
@@ -61,7 +61,7 @@ def by_jax(data: Data) -> Step:
 
     function = jax.nn.sigmoid if data.name == "sigmoid" else getattr(jnp, data.name)
     step, x = jax.jit(jax.value_and_grad(lambda x: jnp.sum(function(x)))), jnp.asarray(data.samples)
-    return Step(lambda: jax.block_until_ready(step(x)), lambda result: flat(*result))
+    return Step(lambda: jax.block_until_ready(step(x)), flat)
 
 
 def by_torch(data: Data) -> Step:
@@ -74,7 +74,7 @@ def by_torch(data: Data) -> Step:
         value = torch.sum(function(x))
         return value.detach(), *torch.autograd.grad(value, x)
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 ELEMENTARY = Workload(

@@ -53,7 +53,7 @@ def by_numpy(data: Data) -> Step:
     def product() -> Any:
         return (np.bincount(nearest(), minlength=len(centres))[:, None] * v * (2.0 / n),)
 
-    return Step(product if data.product else gradient, lambda result: flat(*result))
+    return Step(product if data.product else gradient, flat)
 
 
 def recorded(data: Data) -> Step:
@@ -66,7 +66,7 @@ def recorded(data: Data) -> Step:
     function, v = compile(distance, batched="point"), data.direction
     if data.product:
         return Step(lambda: function.hvp((data.centres, data.points), v), flat)
-    return Step(lambda: function.value_and_grad(data.centres, data.points), lambda result: flat(*result))
+    return Step(lambda: function.value_and_grad(data.centres, data.points), flat)
 
 
 def _array(xp: Any, mean: Any = None, least: Any = None) -> Callable[[Any, Any], Any]:
@@ -90,7 +90,7 @@ def by_jax(data: Data) -> Step:
         product = jax.jit(lambda c, p, v: jax.jvp(lambda c: jax.grad(function)(c, p), (c,), (v,))[1])
         return Step(lambda: jax.block_until_ready(product(centres, points, v)), flat)
     step = jax.jit(jax.value_and_grad(function))
-    return Step(lambda: jax.block_until_ready(step(centres, points)), lambda result: flat(*result))
+    return Step(lambda: jax.block_until_ready(step(centres, points)), flat)
 
 
 def by_torch(data: Data) -> Step:
@@ -115,7 +115,7 @@ def by_autograd(data: Data) -> Step:
     step, product = value_and_grad(function), hessian_vector_product(function)
     if data.product:
         return Step(lambda: product(data.centres, data.points, data.direction), flat)
-    return Step(lambda: step(data.centres, data.points), lambda result: flat(*result))
+    return Step(lambda: step(data.centres, data.points), flat)
 
 
 KMEANS = Workload(

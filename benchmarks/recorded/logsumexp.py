@@ -34,7 +34,7 @@ def by_numpy(data: Data) -> Step:
         total = e.sum()
         return largest + np.log(total), e / total
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 def recorded(data: Data) -> Step:
@@ -43,9 +43,9 @@ def recorded(data: Data) -> Step:
 
     x = data.numbers
     if data.first:
-        return Step(lambda: compile(lambda x: logsumexp(x)).value_and_grad(x), lambda result: flat(*result))
+        return Step(lambda: compile(lambda x: logsumexp(x)).value_and_grad(x), flat)
     function = compile(lambda x: logsumexp(x))
-    return Step(lambda: function.value_and_grad(x), lambda result: flat(*result))
+    return Step(lambda: function.value_and_grad(x), flat)
 
 
 def by_jax(data: Data) -> Step:
@@ -55,12 +55,12 @@ def by_jax(data: Data) -> Step:
 
     x, step = jnp.asarray(data.numbers), jax.jit(jax.value_and_grad(jax.nn.logsumexp))
     if not data.first:
-        return Step(lambda: jax.block_until_ready(step(x)), lambda result: flat(*result))
+        return Step(lambda: jax.block_until_ready(step(x)), flat)
 
     def anew() -> Any:
         return jax.block_until_ready(jax.jit(jax.value_and_grad(lambda x: jax.nn.logsumexp(x)))(x))
 
-    return Step(anew, lambda result: flat(*result))
+    return Step(anew, flat)
 
 
 def by_torch(data: Data) -> Step:
@@ -73,7 +73,7 @@ def by_torch(data: Data) -> Step:
         value = torch.logsumexp(x, 0)
         return value.detach(), *torch.autograd.grad(value, x)
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 _FOLLOWING = ("40,000", "640,000")

@@ -83,7 +83,7 @@ def by_numpy(data: Any) -> Step:
         off = y[:, 0] - observed
         return off @ off, 2.0 * off @ y[:, 1:]
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 def recorded(data: Any) -> Step:
@@ -91,7 +91,7 @@ def recorded(data: Any) -> Step:
     from microgrud import compile
 
     step, given = compile(_misfit), data.tolist()
-    return Step(lambda: step.value_and_grad(given), lambda result: flat(*result))
+    return Step(lambda: step.value_and_grad(given), flat)
 
 
 def eagerly(data: Any) -> Step:
@@ -99,7 +99,7 @@ def eagerly(data: Any) -> Step:
     from microgrud import value_and_grad
 
     step, given = value_and_grad(_misfit), data.tolist()
-    return Step(lambda: step(given), lambda result: flat(*result))
+    return Step(lambda: step(given), flat)
 
 
 def _jax(forward: bool) -> Callable[[Any], Step]:
@@ -123,7 +123,7 @@ def _jax(forward: bool) -> Callable[[Any], Step]:
             return value, slope
 
         step, given = jax.jit(carried if forward else jax.value_and_grad(misfit)), jnp.asarray(data)
-        return Step(lambda: jax.block_until_ready(step(given)), lambda result: flat(*result))
+        return Step(lambda: jax.block_until_ready(step(given)), flat)
 
     return make
 
@@ -155,7 +155,7 @@ def _torch(compiled: bool) -> Callable[[Any], Step]:
             value = torch.sum((y - observed) ** 2)
             return value.detach(), *torch.autograd.grad(value, given)
 
-        return Step(run, lambda result: flat(*result))
+        return Step(run, flat)
 
     return make
 
@@ -190,7 +190,7 @@ def by_autograd(data: Any) -> Step:
     from autograd import value_and_grad
 
     step = value_and_grad(_misfit)
-    return Step(lambda: step(data), lambda result: flat(*result))
+    return Step(lambda: step(data), flat)
 
 
 LORENZ = Workload(

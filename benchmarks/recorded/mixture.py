@@ -65,7 +65,7 @@ def by_numpy(data: Data) -> Step:
         by_diagonal = by_scale[:, range(n), range(n)] * scale[:, range(n), range(n)] + by_score[:, None]
         return value, by_score - softmax / softmax.sum(), by_mean, by_diagonal, by_scale[:, rows, columns]
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 def recorded(data: Data) -> Step:
@@ -110,7 +110,7 @@ def by_jax(data: Data) -> Step:
 
     step = jax.jit(jax.value_and_grad(_array(jnp, jax.nn.logsumexp, data.points.shape[1], jnp.asarray)))
     parameters, x = [jnp.asarray(p) for p in data.parameters], jnp.asarray(data.points)
-    return Step(lambda: jax.block_until_ready(step(parameters, x)), lambda result: flat(result[0], *result[1]))
+    return Step(lambda: jax.block_until_ready(step(parameters, x)), flat)
 
 
 def by_torch(data: Data) -> Step:
@@ -124,7 +124,7 @@ def by_torch(data: Data) -> Step:
         value = function(parameters, x)
         return value.detach(), *torch.autograd.grad(value, parameters)
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 def by_autograd(data: Data) -> Step:
@@ -135,7 +135,7 @@ def by_autograd(data: Data) -> Step:
 
     step = value_and_grad(_array(anp, logsumexp, data.points.shape[1], anp.array))
     parameters = list(data.parameters)
-    return Step(lambda: step(parameters, data.points), lambda result: flat(result[0], *result[1]))
+    return Step(lambda: step(parameters, data.points), flat)
 
 
 MIXTURE = Workload(

@@ -59,7 +59,7 @@ def by_numpy(data: Data) -> Step:
         found[1:] += 200.0 * v[1:] - 400.0 * a * u
         return (found,)
 
-    return Step(product if data.product else gradient, lambda result: flat(*result))
+    return Step(product if data.product else gradient, flat)
 
 
 def recorded(data: Data) -> Step:
@@ -69,7 +69,7 @@ def recorded(data: Data) -> Step:
     function = compile(_scalar)
     if data.product:
         return Step(lambda: function.hvp(data.point, data.direction), flat)
-    return Step(lambda: function.value_and_grad(data.point), lambda result: flat(*result))
+    return Step(lambda: function.value_and_grad(data.point), flat)
 
 
 def eagerly(data: Data) -> Step:
@@ -79,7 +79,7 @@ def eagerly(data: Data) -> Step:
     if data.product:
         return Step(lambda: hvp(_scalar, data.point, data.direction), flat)
     step = value_and_grad(_scalar)
-    return Step(lambda: step(data.point), lambda result: flat(*result))
+    return Step(lambda: step(data.point), flat)
 
 
 def by_jax(data: Data) -> Step:
@@ -93,7 +93,7 @@ def by_jax(data: Data) -> Step:
         product = jax.jit(lambda x, v: jax.jvp(jax.grad(function), (x,), (v,))[1])
         return Step(lambda: jax.block_until_ready(product(x, v)), flat)
     step = jax.jit(jax.value_and_grad(function))
-    return Step(lambda: jax.block_until_ready(step(x)), lambda result: flat(*result))
+    return Step(lambda: jax.block_until_ready(step(x)), flat)
 
 
 def by_torch(data: Data) -> Step:
@@ -111,7 +111,7 @@ def by_torch(data: Data) -> Step:
         (slope,) = torch.autograd.grad(function(x), x, create_graph=True)
         return torch.autograd.grad(slope, x, v)
 
-    return Step(product if data.product else gradient, lambda result: flat(*result))
+    return Step(product if data.product else gradient, flat)
 
 
 def by_torch_compile(data: Data) -> Step:
@@ -152,7 +152,7 @@ def by_autograd(data: Data) -> Step:
         product = hessian_vector_product(function)
         return Step(lambda: product(data.point, data.direction), flat)
     step = value_and_grad(function)
-    return Step(lambda: step(data.point), lambda result: flat(*result))
+    return Step(lambda: step(data.point), flat)
 
 
 ROSENBROCK = Workload(

@@ -59,6 +59,7 @@ class Workload:
         return [case for case in self.cases if self.only is None or case in self.only.get(rival, self.cases)]
 
 
-def flat(value: Any, *gradients: Any) -> Any:
-    """Return the value and the gradients as one array."""
-    return np.concatenate([np.ravel(np.asarray(x, dtype=np.float64)) for x in (value, *gradients)])
+def flat(*results: Any) -> Any:
+    """Return numbers, arrays, and lists or tuples of any depth, as one array."""
+    parts = (flat(*x) if isinstance(x, list | tuple) else np.ravel(np.asarray(x, dtype=np.float64)) for x in results)
+    return np.concatenate(list(parts))

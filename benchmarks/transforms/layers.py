@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..recorded.workload import Step, Workload, flat
+from .libraries import LIBRARIES, Library, by_libraries
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,6 @@ def data(case: str) -> Data:
     return Data(*rng.normal(0.0, n**-0.5, size=(2, n, n)), rng.normal(size=n))
 
 
-def _array(xp: Any, first: Any, second: Any) -> Callable[[Any], Any]:
-    """Return the function of an array."""
-    return lambda x: xp.tanh(second @ xp.tanh(first @ x))
-
-
 def by_backward(data: Data) -> Step:
     """Build the graph once, and walk it from each output."""
     from microgrud import Value, tanh
@@ -61,14 +57,6 @@ def by_backward(data: Data) -> Step:
     return Step(run, flat)
 
 
-def eagerly(data: Data) -> Step:
-    """Differentiate the function of a list of numbers."""
-    from microgrud import jacobian, tanh
-
-    step, x = jacobian(data.scalar(tanh)), data.point.tolist()
-    return Step(lambda: step(x), flat)
-
-
 def recorded(data: Data) -> Step:
     """Replay a recording of the function, once for each row or column."""
     from microgrud import compile, tanh
@@ -85,53 +73,15 @@ def recorded_whole(data: Data) -> Step:
     return Step(lambda: step(x), flat)
 
 
-def _jax(compiled: bool, scalars: bool) -> Callable[[Data], Step]:
-    def make(data: Data) -> Step:
-        import jax
-        import jax.numpy as jnp
-
-        if scalars:
-            function, x = data.scalar(jnp.tanh), [jnp.asarray(a) for a in data.point]
-        else:
-            function, x = _array(jnp, *map(jnp.asarray, (data.first, data.second))), jnp.asarray(data.point)
-        step = jax.jacrev(function)
-        step = jax.jit(step) if compiled else step
-        return Step(lambda: jax.block_until_ready(step(x)), flat)
-
-    return make
-
-
-def _torch(scalars: bool) -> Callable[[Data], Step]:
-    def make(data: Data) -> Step:
-        import torch
-
-        first, second, point = map(torch.tensor, (data.first, data.second, data.point))
-        function = _array(torch, first, second)
-        if scalars:
-            function, point = data.scalar(torch.tanh), list(point)
-        step = torch.func.jacrev(function)
-        return Step(lambda: step(point), flat)
-
-    return make
-
-
-def by_autograd(data: Data) -> Step:
-    """Differentiate the function in autograd.numpy."""
-    import autograd.numpy as anp
-    from autograd import jacobian
-
-    step = jacobian(_array(anp, data.first, data.second))
-    return Step(lambda: step(data.point), flat)
-
-
-def by_autograd_scalars(data: Data) -> Step:
-    """Differentiate the function of a list of numbers in autograd.numpy, whose outputs make an array."""
-    import autograd.numpy as anp
-    from autograd import jacobian
-
-    function = data.scalar(anp.tanh)
-    step = jacobian(lambda x: anp.array(function(x)))
-    return Step(lambda: step(data.point), flat)
+def by_library(library: Library, data: Data) -> Step:
+    """Differentiate the function in reverse mode."""
+    xp = library.functions
+    if library.scalars:
+        function = data.scalar(xp.tanh)
+    else:
+        first, second = map(library.array, (data.first, data.second))
+        function = lambda x: xp.tanh(second @ xp.tanh(first @ x))  # noqa: E731
+    return library.step(library.jacobian(function), data.point)
 
 
 LAYERS = Workload(
@@ -140,16 +90,9 @@ LAYERS = Workload(
     data=data,
     programs={
         "microgrud backward": by_backward,
-        "microgrud eager": eagerly,
         "microgrud": recorded,
         "microgrud compile(jacobian)": recorded_whole,
-        "jax scalars": _jax(compiled=False, scalars=True),
-        "jax": _jax(compiled=False, scalars=False),
-        "jax jit": _jax(compiled=True, scalars=False),  # scalars take more than a minute to compile
-        "torch.func scalars": _torch(scalars=True),
-        "torch.func": _torch(scalars=False),
-        "hips autograd scalars": by_autograd_scalars,
-        "hips autograd": by_autograd,
+        **by_libraries(by_library, *(name for name in LIBRARIES if name != "jax jit scalars")),  # a minute to compile
     },
     base="microgrud backward",
 )

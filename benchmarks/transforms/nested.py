@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..recorded.workload import Step, Workload, flat
+from .libraries import Library, by_libraries
 
 _START = 1.0
 
@@ -37,15 +40,16 @@ def on_floats(steps: int) -> Step:
             x, slope = x - 0.01 * (x * x), slope * (1.0 - 0.02 * x)
         return x, slope
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
-def eagerly(steps: int) -> Step:
-    """Nest `grad`."""
-    from microgrud import grad, value_and_grad
-
-    step = value_and_grad(_program(grad, steps))
-    return Step(lambda: step(_START), lambda result: flat(*result))
+def by_library(library: Library, steps: int) -> Step:
+    """Nest `grad`; a compiled loop is a scan."""
+    scan, grad = library.scan, library.grad
+    program = _program(grad, steps)
+    if scan:
+        program = lambda x: scan(lambda x: x - 0.01 * grad(_inner)(x), x, steps)  # noqa: E731
+    return library.step(library.value_and_grad(program), np.array(_START))
 
 
 def recording(steps: int) -> Step:
@@ -53,42 +57,7 @@ def recording(steps: int) -> Step:
     from microgrud import compile, grad
 
     program = _program(grad, steps)
-    return Step(lambda: compile(program).value_and_grad(_START), lambda result: flat(*result))
-
-
-def by_jax(steps: int) -> Step:
-    """Nest `grad` without compiling."""
-    import jax
-
-    step = jax.value_and_grad(_program(jax.grad, steps))
-    return Step(lambda: jax.block_until_ready(step(_START)), lambda result: flat(*result))
-
-
-def by_jax_jit(steps: int) -> Step:
-    """Write the loop as a scan, and compile it once."""
-    import jax
-
-    def program(x: Any) -> Any:
-        return jax.lax.scan(lambda x, _: (x - 0.01 * jax.grad(_inner)(x), None), x, None, steps)[0]
-
-    step = jax.jit(jax.value_and_grad(program))
-    return Step(lambda: jax.block_until_ready(step(_START)), lambda result: flat(*result))
-
-
-def by_torch(steps: int) -> Step:
-    """Nest `torch.func.grad`."""
-    import torch
-
-    step, start = torch.func.grad_and_value(_program(torch.func.grad, steps)), torch.tensor(_START)
-    return Step(lambda: step(start), lambda result: flat(*result[::-1]))
-
-
-def by_autograd(steps: int) -> Step:
-    """Nest `grad`."""
-    from autograd import grad, value_and_grad
-
-    step = value_and_grad(_program(grad, steps))
-    return Step(lambda: step(_START), lambda result: flat(*result))
+    return Step(lambda: compile(program).value_and_grad(_START), flat)
 
 
 NESTED = Workload(
@@ -97,12 +66,8 @@ NESTED = Workload(
     data=data,
     programs={
         "floats": on_floats,
-        "microgrud eager": eagerly,
         "microgrud recording": recording,
-        "jax": by_jax,
-        "jax jit": by_jax_jit,
-        "torch.func": by_torch,
-        "hips autograd": by_autograd,
+        **by_libraries(by_library, "microgrud eager", "jax", "jax jit", "torch.func", "hips autograd"),
     },
     base="floats",
     only={"jax": ("100", "1,000")},  # 10,000 take more than a minute

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..recorded.workload import Step, Workload, flat
 from .baseline import backward
+from .libraries import Library, by_libraries
 
 _START = (0.1, -0.2, 0.05)
 _RATE = 0.2
@@ -41,9 +42,10 @@ class Data:
 
         return trained
 
-    def array(self, xp: Any, array: Callable[[Any], Any], grad: Callable[..., Any]) -> Callable[[Any], Any]:
+    def array(self, library: Library) -> Callable[[Any], Any]:
         """Return the loss after training, for arrays."""
-        inner, outer, start = array(self.inner), array(self.outer), array(np.array(_START))
+        xp, grad = library.functions, library.grad
+        inner, outer, start = map(library.array, (self.inner, self.outer, np.array(_START)))
 
         def loss(w: Any, points: Any) -> Any:
             return xp.mean((xp.tanh(points[:, :2] @ w[:2] + w[2]) - points[:, 2]) ** 2)
@@ -81,15 +83,13 @@ def by_backward(data: Data) -> Step:
         return gradient
 
     program = data.scalar(tanh, by_hand)
-    return backward(lambda leaves: program(leaves[0]), np.array([_RATE]), lambda result: flat(*result))
+    return backward(lambda leaves: program(leaves[0]), np.array([_RATE]), flat)
 
 
-def eagerly(data: Data) -> Step:
+def by_library(library: Library, data: Data) -> Step:
     """Nest `grad`."""
-    from microgrud import grad, tanh, value_and_grad
-
-    step = value_and_grad(data.scalar(tanh, grad))
-    return Step(lambda: step(_RATE), lambda result: flat(*result))
+    program = data.scalar(library.functions.tanh, library.grad) if library.scalars else data.array(library)
+    return library.step(library.value_and_grad(program), np.array(_RATE))
 
 
 def recorded(data: Data) -> Step:
@@ -97,48 +97,7 @@ def recorded(data: Data) -> Step:
     from microgrud import compile, grad, tanh
 
     step = compile(data.scalar(tanh, grad))
-    return Step(lambda: step.value_and_grad(_RATE), lambda result: flat(*result))
-
-
-def _jax(compiled: bool, scalars: bool) -> Callable[[Data], Step]:
-    def make(data: Data) -> Step:
-        import jax
-        import jax.numpy as jnp
-
-        program = data.scalar(jnp.tanh, jax.grad) if scalars else data.array(jnp, jnp.asarray, jax.grad)
-        step, rate = jax.value_and_grad(program), jnp.asarray(_RATE)
-        step = jax.jit(step) if compiled else step
-        return Step(lambda: jax.block_until_ready(step(rate)), lambda result: flat(*result))
-
-    return make
-
-
-def _torch(scalars: bool) -> Callable[[Data], Step]:
-    def make(data: Data) -> Step:
-        import torch
-
-        def grad(loss: Any) -> Any:
-            if not scalars:
-                return torch.func.grad(loss)
-            return lambda w, points: torch.func.grad(loss)([torch.as_tensor(a) for a in w], points)
-
-        program = data.scalar(torch.tanh, grad) if scalars else data.array(torch, torch.tensor, grad)
-        step, rate = torch.func.grad_and_value(program), torch.tensor(_RATE)
-        return Step(lambda: step(rate), lambda result: flat(*result[::-1]))
-
-    return make
-
-
-def _autograd(scalars: bool) -> Callable[[Data], Step]:
-    def make(data: Data) -> Step:
-        import autograd.numpy as anp
-        from autograd import grad, value_and_grad
-
-        program = data.scalar(anp.tanh, grad) if scalars else data.array(anp, anp.array, grad)
-        step = value_and_grad(program)
-        return Step(lambda: step(_RATE), lambda result: flat(*result))
-
-    return make
+    return Step(lambda: step.value_and_grad(_RATE), flat)
 
 
 TRAINING = Workload(
@@ -147,16 +106,8 @@ TRAINING = Workload(
     data=data,
     programs={
         "microgrud backward": by_backward,
-        "microgrud eager": eagerly,
         "microgrud": recorded,
-        "jax scalars": _jax(compiled=False, scalars=True),
-        "jax": _jax(compiled=False, scalars=False),
-        "jax jit scalars": _jax(compiled=True, scalars=True),
-        "jax jit": _jax(compiled=True, scalars=False),
-        "torch.func scalars": _torch(scalars=True),
-        "torch.func": _torch(scalars=False),
-        "hips autograd scalars": _autograd(scalars=True),
-        "hips autograd": _autograd(scalars=False),
+        **by_libraries(by_library),
     },
     base="microgrud backward",
 )
