@@ -76,29 +76,48 @@ static PyObject *call_binary(PyObject *self, PyObject *const *args, size_t nargs
     return call_twin(self, args, nargsf, names);
 }
 
-/* Return the items of a list, a tuple, or an array of objects with one axis; NULL for anything else. The caller
- * releases the view. */
-static PyObject *const *items_of(PyObject *sequence, size_t *count, Py_buffer *view)
+/* Return the items of an array of objects with one axis, none of which is missing; NULL for anything else. */
+static PyObject *const *items_of_array(PyObject *array, size_t *count, Py_buffer *view)
 {
-    view->obj = NULL;
-    if (PyList_CheckExact(sequence) || PyTuple_CheckExact(sequence)) {
-        *count = (size_t)PySequence_Fast_GET_SIZE(sequence);
-        return PySequence_Fast_ITEMS(sequence);
-    }
     /* A subclass, which may iterate in its own way, has another name; that of recordings does not. */
-    const char *name = Py_TYPE(sequence)->tp_name;
+    const char *name = Py_TYPE(array)->tp_name;
     if (strcmp(name, "numpy.ndarray") != 0 && strcmp(name, "RecordedArray") != 0) {
         return NULL;
     }
-    if (PyObject_GetBuffer(sequence, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
+    if (PyObject_GetBuffer(array, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
         PyErr_Clear();
         return NULL;
     }
     if (view->ndim != 1 || view->format == NULL || strcmp(view->format, "O") != 0) {
         return NULL;
     }
-    *count = (size_t)view->shape[0];
-    return view->buf;
+    PyObject *const *items = view->buf;
+    const size_t length = (size_t)view->shape[0];
+    for (size_t k = 0; k < length; k++) {
+        if (items[k] == NULL) {
+            return NULL;
+        }
+    }
+    *count = length;
+    return items;
+}
+
+/* Return the items of a list, a tuple, or such an array; NULL for anything else. The caller releases the view. */
+static inline PyObject *const *items_of(PyObject *sequence, size_t *count, Py_buffer *view)
+{
+    if (PyList_CheckExact(sequence) || PyTuple_CheckExact(sequence)) {
+        *count = (size_t)PySequence_Fast_GET_SIZE(sequence);
+        return PySequence_Fast_ITEMS(sequence);
+    }
+    return items_of_array(sequence, count, view);
+}
+
+/* Release a view, if there is one: a call and a cleared view took dot of two numbers 15 ns of 86. */
+static inline void release(Py_buffer *view)
+{
+    if (view->obj != NULL) {
+        PyBuffer_Release(view);
+    }
 }
 
 /* Return the result over plain Values and floats; NULL, without an exception, if the twin must compute it. */
@@ -109,9 +128,6 @@ static PyObject *apply(PyObject *self, PyObject *const *operands, size_t count)
     double data;
     bool is_recorded = false;
     for (size_t k = 0; k < count; k++) {
-        if (operands[k] == NULL) { /* an array that holds nothing yet */
-            return NULL;
-        }
         bool is_node = is_plain_value(operands[k]);
         if (!is_node && !PyFloat_CheckExact(operands[k])) {
             return NULL;
@@ -147,10 +163,11 @@ static PyObject *call_ternary(PyObject *self, PyObject *const *args, size_t narg
 static PyObject *call_sequence(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     size_t count = 0;
-    Py_buffer view = {0};
+    Py_buffer view;
+    view.obj = NULL;
     PyObject *const *items = are_given(1, nargsf, names) ? items_of(args[0], &count, &view) : NULL;
     PyObject *result = count > 0 ? apply(self, items, count) : NULL;
-    PyBuffer_Release(&view);
+    release(&view);
     return result_or_twin(result, self, args, nargsf, names);
 }
 
@@ -183,15 +200,16 @@ static PyObject *call_dot(PyObject *self, PyObject *const *args, size_t nargsf, 
     bool bias_is_named = names != NULL && PyTuple_GET_SIZE(names) == 1 &&
                          PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "bias") == 0;
     size_t given = nargs + (bias_is_named ? 1 : 0);
-    Py_buffer views[2] = {{0}, {0}};
+    Py_buffer views[2];
+    views[0].obj = views[1].obj = NULL;
     PyObject *const *xs = nargs < 2 ? NULL : items_of(args[0], &width, &views[0]);
     PyObject *const *ys = nargs < 2 ? NULL : items_of(args[1], &height, &views[1]);
     PyObject *result = NULL;
     if (xs != NULL && ys != NULL && width == height && given <= 3 && (names == NULL || bias_is_named)) {
         result = apply_dot(self, xs, ys, width, given == 3 ? args[2] : NULL);
     }
-    PyBuffer_Release(&views[0]);
-    PyBuffer_Release(&views[1]);
+    release(&views[0]);
+    release(&views[1]);
     return result_or_twin(result, self, args, nargsf, names);
 }
 
