@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import gc
 import importlib.util
 import os
@@ -17,14 +18,25 @@ import microgrud
 #: Tests of what is built on an engine and of tools, which do not tell one engine from the other.
 ANY_ENGINE = """
     accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli* code_lines
-    contributing draw* evaluation explain files history initializers modelfile notebooks package pictures player plot_*
-    predicting preparation* reading* report schedules sklearn* stored table_* tables writing
+    contributing draw* elementary evaluation explain files history imports initializers modelfile notebooks package
+    pictures player plot_* predicting preparation* reading* report schedules sklearn* stored strategies table* writing
 """.split()
+
+
+@functools.cache
+def runs_on_any_engine(path: Path) -> bool:
+    return any(fnmatch.fnmatchcase(path.stem, f"test_{pattern}") for pattern in ANY_ENGINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import files of which all tests are left out: with their libraries, they take seconds in each process."""
+    is_left_out = "not any_engine" in config.option.markexpr.split(" and ")
+    return True if is_left_out and runs_on_any_engine(collection_path) else None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the tests of these files."""
-    if any(fnmatch.fnmatchcase(item.path.stem, f"test_{pattern}") for pattern in ANY_ENGINE):
+    if runs_on_any_engine(item.path):
         item.add_marker("any_engine")
 
 

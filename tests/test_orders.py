@@ -228,8 +228,13 @@ def by_transforms(transform: Callable[..., Any]) -> Callable[[Callable[[Any], An
     return derivative
 
 
+@functools.cache  # one recording for both zeros
+def compiled_derivative(f: Callable[[Any], Any], order: int) -> Callable[[float], Any]:
+    return mg.compile(functools.reduce(lambda g, _: mg.grad(g), range(order), f))
+
+
 def by_compile(f: Callable[[Any], Any], at: float, order: int) -> float:
-    compiled = mg.compile(functools.reduce(lambda g, _: mg.grad(g), range(order), f))
+    compiled = compiled_derivative(f, order)
     first = compiled(at)
     assert compiled(at) == first
     return float(first)
