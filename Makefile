@@ -23,7 +23,7 @@ NATIVE := setup.py $(wildcard microgrud/_native/src/*/*.[ch])
 
 help:
 	@echo "make train     train on iris and write a report (ARGS=\"table.csv --target column\" for a table of yours)"
-	@echo "make test      run all tests but the slow ones, on both engines"
+	@echo "make test      run all tests but the slow ones, on both engines (ARGS: pytest's, such as a file)"
 	@echo "make test-all  run all tests on both engines, with coverage"
 	@echo "make bench     compare engines and recorded functions with each other and with other installed libraries"
 	@echo "make lint      check style        make types   check types"
@@ -34,7 +34,7 @@ help:
 train: $(VENV)/.train
 	@$(BIN)/python -m microgrud train $(ARGS) $(if $(OUT),--out "$(OUT)")
 
-PYTEST   := $(BIN)/python -m pytest -n auto --dist worksteal
+PYTEST   := $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 HAS_C    := $(BIN)/python -c 'import microgrud._native.engine' 2>/dev/null
 LACKS_C  := The C engine was not built (that needs a C compiler and the Python headers), so it is not tested.
 SAY_TIME  = status=$$?; echo "make $@: $$(($$(date +%s) - start)) seconds"; exit $$status
