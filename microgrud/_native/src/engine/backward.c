@@ -1,204 +1,12 @@
-/* Walks over the graph that change gradients: the backward pass and zero_grad.
+/* The backward pass, and zero_grad.
  *
- * A walk goes depth first along the operands, from first to last, and finishes a node after its operands, as
- * microgrud/engine/value.py does. The number of visited operands is stored in each node: there is no set, and no
- * look-up. The backward pass, which clears the gradients anyway, links the nodes on its stack through them, and needs
- * memory only for the order. A walk and the pass over its nodes call no Python code but that of the user's own
- * operations, so that nobody sees a graph in the middle of them. Python handles a Ctrl-C after both, which take about
- * 30 ns per node; if the handler raises, the leaves get back the gradients that they had.
+ * A walk (walk.h) and the pass over its nodes call no Python code but that of the user's own operations, so that nobody
+ * sees a graph in the middle of them. Python handles a Ctrl-C after both, which take about 30 ns per node; if the
+ * handler raises, the leaves get back the gradients that they had.
  */
 #include "engine/backward.h"
 #include "engine/record.h"
-
-typedef struct {
-    Node *node;
-    double before;
-} Leaf;
-
-/* The nodes that a root depends on: those that pass something on, each after its operands, and the leaves. */
-typedef struct {
-    State *state;
-    Node **order;
-    size_t count, capacity;
-    size_t marked; /* number of these, from the first on, that still have their marks */
-    Leaf *leaves;
-    size_t leaf_count, leaf_capacity;
-    bool holds_nodes; /* marks are removed and the nodes referenced: Python code may run */
-} Walk;
-
-ALWAYS_INLINE int append_node(Walk *walk, Node *node)
-{
-    if (walk->count == walk->capacity && grow((void **)&walk->order, &walk->capacity, sizeof *walk->order) < 0) {
-        return -1;
-    }
-    walk->order[walk->count++] = node;
-    return 0;
-}
-
-ALWAYS_INLINE int append_leaf(Walk *walk, Node *node)
-{
-    if (walk->leaf_count == walk->leaf_capacity &&
-        grow((void **)&walk->leaves, &walk->leaf_capacity, sizeof *walk->leaves) < 0) {
-        return -1;
-    }
-    Leaf *leaf = &walk->leaves[walk->leaf_count++];
-    leaf->node = node;
-    leaf->before = node->grad;
-    return 0;
-}
-
-/* Enter a leaf. It has no operands, but may pass something on if it has a closure, or is of a subclass. */
-ALWAYS_INLINE int enter_leaf(Walk *walk, Node *node)
-{
-    if (append_leaf(walk, node) < 0) {
-        return -1;
-    }
-    node->progress = 1;
-    node->grad = 0.0;
-    return has_closure(node) || !is_plain_value((PyObject *)node) ? append_node(walk, node) : 0;
-}
-
-static void restore_leaves(Walk *walk)
-{
-    for (size_t k = 0; k < walk->leaf_count; k++) {
-        walk->leaves[k].node->grad = walk->leaves[k].before;
-    }
-}
-
-/* Visit an operand of the node on top of the stack. Return 1 if the walk must go there first, 0 if not, -1 if there is
- * no memory. */
-ALWAYS_INLINE int visit_operand(Walk *walk, Node **stack, Node *operand)
-{
-    if (operand->progress != 0) {
-        return 0;
-    }
-    if (operand->count == 0) {
-        return enter_leaf(walk, operand);
-    }
-    operand->progress = 1;
-    operand->link = *stack;
-    *stack = operand;
-    return 1;
-}
-
-/* Continue with the operands of the node on top of the stack. Return as visit_operand does; 0 if all are done. */
-ALWAYS_INLINE int visit_operands(Walk *walk, Node **stack)
-{
-    Node *node = *stack;
-    uint32_t seen = node->progress - 1;
-    unsigned flags = node->flags;
-    int found = 0;
-    if (!(flags & DETAILED)) {
-        if (seen == 0 && !(flags & FIRST_IS_NUMBER)) {
-            found = visit_operand(walk, stack, node->operands[0].node);
-            node->progress = 2;
-        }
-        if (found == 0 && seen <= 1 && node->count == 2 && !(flags & SECOND_IS_NUMBER)) {
-            found = visit_operand(walk, stack, node->operands[1].node);
-            node->progress = 3;
-        }
-        return found;
-    }
-    PyObject **operands = node->details->operands;
-    size_t count = node->detailed_count, k = seen;
-    for (; k < count && found == 0; k++) {
-        if (!PyFloat_CheckExact(operands[k])) {
-            found = visit_operand(walk, stack, as_node(operands[k]));
-        }
-    }
-    node->progress = (uint32_t)(k + 1);
-    return found;
-}
-
-/* Find everything that root depends on, and set all gradients to 0. If there is no memory, the gradients of leaves are
- * unchanged, and those of other visited nodes are 0. */
-static int walk_from(Walk *walk, Node *root)
-{
-    Node *stack = NULL;
-    int status = 0;
-    if (root->count == 0) {
-        status = enter_leaf(walk, root);
-    } else {
-        root->progress = 1;
-        root->link = NULL;
-        stack = root;
-    }
-    while (stack != NULL && status == 0) {
-        int found = visit_operands(walk, &stack);
-        if (found < 0 || (found == 0 && append_node(walk, stack) < 0)) {
-            status = -1;
-        } else if (found == 0) {
-            Node *node = stack;
-            stack = node->link;
-            node->grad = 0.0;
-        }
-    }
-    walk->marked = walk->count;
-    while (stack != NULL) { /* there was no memory */
-        Node *node = stack;
-        stack = node->link;
-        node->progress = 0;
-        node->grad = 0.0;
-    }
-    if (status < 0) {
-        PyErr_NoMemory();
-    }
-    return status;
-}
-
-static void begin(Walk *walk, State *state)
-{
-    memset(walk, 0, sizeof *walk);
-    walk->state = state;
-    take_spare(state, SPARE_ORDER, (void **)&walk->order, &walk->capacity);
-}
-
-/* Remove the marks and take references to all nodes, before Python code runs, which may walk or drop anything. */
-static void hold_nodes(Walk *walk)
-{
-    if (walk->holds_nodes) {
-        return;
-    }
-    walk->holds_nodes = true;
-    walk->marked = 0;
-    for (size_t k = 0; k < walk->count; k++) {
-        walk->order[k]->progress = 0;
-        Py_INCREF(walk->order[k]);
-    }
-    for (size_t k = 0; k < walk->leaf_count; k++) {
-        walk->leaves[k].node->progress = 0;
-        Py_INCREF(walk->leaves[k].node);
-    }
-}
-
-static void free_walk(Walk *walk)
-{
-    State *state = walk->state;
-    for (size_t k = 0; k < walk->marked; k++) {
-        walk->order[k]->progress = 0;
-    }
-    for (size_t k = 0; k < walk->leaf_count; k++) {
-        walk->leaves[k].node->progress = 0;
-    }
-    for (size_t k = 0; k < walk->leaf_count && walk->holds_nodes; k++) {
-        Py_DECREF(walk->leaves[k].node);
-    }
-    for (size_t k = 0; k < walk->count && walk->holds_nodes; k++) {
-        Py_DECREF(walk->order[k]);
-    }
-    PyMem_Free(walk->leaves);
-    give_spare(state, SPARE_ORDER, walk->order, walk->capacity, sizeof *walk->order);
-}
-
-/* End a walk, and return None or NULL; after a failure the leaves have the gradients that they had before. */
-static PyObject *end(Walk *walk, int status)
-{
-    if (status < 0) {
-        restore_leaves(walk);
-    }
-    free_walk(walk);
-    return status < 0 ? NULL : Py_NewRef(Py_None);
-}
+#include "engine/walk.h"
 
 /* --- the chain rule --- */
 
@@ -402,7 +210,7 @@ PyObject *value_backward(PyObject *self)
         return NULL;
     }
     Py_DECREF(answer);
-    begin(&walk, state);
+    begin_walk(&walk, state);
     int status = walk_from(&walk, as_node(self));
     if (status == 0) {
         as_node(self)->grad = 1.0;
@@ -411,15 +219,15 @@ PyObject *value_backward(PyObject *self)
             walk.leaves[k].node->grad += walk.leaves[k].before;
         }
     }
-    return end(&walk, status == 0 ? handle_interrupt(&walk) : status);
+    return end_walk(&walk, status == 0 ? handle_interrupt(&walk) : status);
 }
 
 PyObject *value_zero_grad(PyObject *self)
 {
     Walk walk;
-    begin(&walk, state_of(self));
+    begin_walk(&walk, state_of(self));
     int status = walk_from(&walk, as_node(self));
-    return end(&walk, status == 0 ? handle_interrupt(&walk) : status);
+    return end_walk(&walk, status == 0 ? handle_interrupt(&walk) : status);
 }
 
 PyObject *value_pass_on(PyObject *self)

@@ -9,7 +9,7 @@
  *   node.h, node.c              creating and freeing a node
  *   record.h, record.c          from operands to a node that remembers them
  *   arithmetic.h, arithmetic.c  the operators
- *   backward.c                  walks over a graph, and the chain rule
+ *   walk.c, backward.c          walks over a graph; the chain rule
  *   attributes.c                attributes of a Value
  *   construction.c              Value(...)
  *   functions.c                 microgrud.functions and the methods of a Value as callables of C
