@@ -24,9 +24,9 @@ def compile(
     The recording holds the operations on numbers. Floats in the function are constants; leaves that it closes over,
     such as the parameters of a model, are read again at every call. A branch (`if x > 0`, sorting, `max` of Python) is
     part of the recording; a call, or a sample of a batch, that takes another branch gets its own recording. A
-    comparison alone is no branch: `where(x > 0, x, 0.0)` and `(x > 0) * x` are operations, and so is `np.where(x > 0, x,
-    0.0)` of an array among the arguments. Integers belong to the recording too, except those that `take(table, index)`
-    looks up by.
+    comparison alone is no branch: `where(x > 0, x, 0.0)` and `(x > 0) * x` are operations, and so is
+    `np.where(x > 0, x, 0.0)` of an array among the arguments. Integers belong to the recording too, except those that
+    `take(table, index)` looks up by.
 
     Everything else stays as it was at the recording: a plain number, a list, or a parameter of a model even if another
     one has replaced it since. (Inside a transform too: for the derivative with respect to such a parameter, pass it as
