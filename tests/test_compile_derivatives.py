@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 import pickle
+from array import array
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -226,6 +228,9 @@ def test_what_is_no_number_is_refused_as_by_the_function(x: Any) -> None:
         for call in (compiled.jacobian, compiled.hessian, lambda x: compiled.hvp((x,), (x,))):
             with pytest.raises(TypeError, match="expected a number, a NumPy array"):
                 call(x)
+    batched = compile(lambda w, x: w * x * x, batched="x")
+    for rows in (array("d", [1.0, 2.0]), deque([1.0, 2.0]), (1.0, 2.0), np.float32([1.0, 2.0])):
+        assert batched.value_and_grad(2.0, rows, argnums=1)[1].tolist() == [2.0, 4.0]
     held = compile(lambda w, x: w * f(x))
     assert held.value_and_grad(2.0, x)[1] == f(x)  # not differentiated with respect to it
 

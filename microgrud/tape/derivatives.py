@@ -21,7 +21,7 @@ from ..autodiff.trees import Structure, check_unmasked, flatten, joined, numbers
 from ..engine.vectors import Vector
 from ..functions import dot
 from .absent import AbsentFunction
-from .recordings import Recordings, refuse_other_than_floats
+from .recordings import Recordings
 from .results import matrix_in
 from .sparsity import Pattern, pattern_of, places_of, sweeps_are_few
 
@@ -58,7 +58,7 @@ def hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: Argnums) -
     ]
     absent = isinstance(compiled.function, AbsentFunction)
     if compiled.batched and not any(batches) and (not absent or compiled.has_derived("product", which)):
-        refuse_other_than_floats(compiled._recordings.name, args, positions)
+        compiled._recordings.refuse_other_than_floats(args, positions)
         parts = [flatten(args[k], "primals")[1] for k in positions]
         own = tuple([part.rebuild(list(map(float, numbers))) for part, numbers in zip(parts, found)])
         product = compiled.derived("product", which)(own, *args)
@@ -93,7 +93,7 @@ def matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) ->
     which = positions[0] if single else positions
     recordings = compiled._recordings
     _refuse_batches(recordings, positions, kind)
-    refuse_other_than_floats(recordings.name, args, positions)
+    recordings.refuse_other_than_floats(args, positions)
     inputs, arguments = _inputs_of(args, positions, single, kind), recordings.read(args, {})
     # The Hessian is the Jacobian of the gradient.
     own = recordings if kind == "jacobian" else compiled.derived("gradient", which)._recordings

@@ -18,7 +18,7 @@ from ..nn.module import Module
 from . import derivatives
 from .flat import Flat, parameters_of
 from .recorder import CompileError
-from .recordings import Recordings, refuse_other_than_floats
+from .recordings import Recordings
 from .sparse import csr_of, entries, refused
 
 
@@ -51,7 +51,7 @@ class Differentiable:
             if found is not None:
                 value, gradients = found[0]
                 return value, gradients[0] if single else gradients
-        refuse_other_than_floats(recordings.name, args, positions)
+        recordings.refuse_other_than_floats(args, positions)
         arguments = recordings.read(args, kwargs)
         if inside or arguments.has_values:
             return transforms.value_and_grad(self, argnums)(*args, **kwargs)

@@ -176,7 +176,7 @@ class Recordings:
             if found is not None:
                 products: tuple[Any, ...] = found[0][1]
                 return products
-        refuse_other_than_floats(self.name, args, positions)
+        self.refuse_other_than_floats(args, positions)
         arguments = self.read(args, {})
         return self.gradients(arguments, self.evaluate(arguments, list(seeds)), positions)
 
@@ -186,6 +186,27 @@ class Recordings:
         return tuple(
             _samples_first(rebuilt[k]) if self.is_batch(k) else map_leaves(_as_floats, rebuilt[k]) for k in positions
         )
+
+    def refuse_other_than_floats(self, args: Sequence[Any], positions: Sequence[int]) -> None:
+        """Raise a TypeError unless arguments to differentiate with respect to are made of floats (or Values).
+
+        For anything but numbers it is the error that a transform of the function raises. Batches are read as arrays.
+        """
+        for position in positions:
+            given = args[position]
+            if isinstance(given, np.ndarray) and given.dtype == np.float64:
+                continue
+            given = list(given) if isinstance(given, range) else given
+            leaves = leaves_of(given)
+            if not self.is_batch(position) and not all(map(_is_number_or_array, leaves)):
+                flatten(given, f"argument {position} of {self.name}")
+            integers = read_arguments(["x"], [given], {}, ()).integers
+            for kind, found in (("integer", integers), ("bool", [x for x in leaves if type(x) is bool])):
+                if found:
+                    raise TypeError(
+                        f"expected floats to differentiate with respect to, got the {kind} {found[0]} in argument "
+                        f"{position}: {kind}s belong to the recording; write {float(found[0])}"
+                    )
 
     # --- replays ---
 
@@ -257,26 +278,8 @@ class Recordings:
             self.replays[arguments.listed] = [(replay, recordings), *others][:_MOST_REPLAYS]
 
 
-def refuse_other_than_floats(name: str, args: Sequence[Any], positions: Sequence[int]) -> None:
-    """Raise a TypeError unless arguments to differentiate with respect to are made of floats (or Values).
-
-    For anything but numbers it is the error that a transform of the function raises.
-    """
-    for position in positions:
-        given = args[position]
-        if isinstance(given, np.ndarray) and given.dtype == np.float64:
-            continue
-        given = list(given) if isinstance(given, range) else given
-        leaves = leaves_of(given)
-        if not all(isinstance(x, (Value, np.ndarray)) or is_real_scalar(x) or hasattr(x, "to_numpy") for x in leaves):
-            flatten(given, f"argument {position} of {name}")
-        integers = read_arguments(["x"], [given], {}, ()).integers
-        for kind, found in (("integer", integers), ("bool", [x for x in leaves if type(x) is bool])):
-            if found:
-                raise TypeError(
-                    f"expected floats to differentiate with respect to, got the {kind} {found[0]} in argument "
-                    f"{position}: {kind}s belong to the recording; write {float(found[0])}"
-                )
+def _is_number_or_array(x: Any) -> bool:
+    return isinstance(x, (Value, np.ndarray)) or is_real_scalar(x) or hasattr(x, "to_numpy")
 
 
 def _as_floats(x: Any, _: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from ..autodiff.transforms import positions_of
 from ..engine.vectors import Vector
 from .derivatives import outputs_of, swept
-from .recordings import Recordings, refuse_other_than_floats
+from .recordings import Recordings
 from .sparsity import Pattern, pattern_of, places_of
 
 
@@ -54,7 +54,7 @@ def _measured(
     arguments = recordings.read(args, {})
     if arguments.has_values:
         raise refused("Values")
-    refuse_other_than_floats(recordings.name, args, positions)
+    recordings.refuse_other_than_floats(args, positions)
     places = places_of(arguments, positions)
     result = recordings.evaluate(arguments, None)
     for own in result.served:
