@@ -205,7 +205,7 @@ static inline Built reserve_entry(HashTable *seen)
     if (seen->cells != NULL && seen->count < seen->mask / 2) {
         return BUILT;
     }
-    size_t size = seen->cells == NULL ? 64 : (seen->mask + 1) * 2;
+    size_t size = seen->cells == NULL ? 128 : (seen->mask + 1) * 2;
     uint64_t *cells = PyMem_RawCalloc(size, sizeof *cells);
     if (cells == NULL) {
         return NO_MEMORY;
