@@ -548,8 +548,9 @@ def test_settings_that_are_changed_hold_for_the_recordings_too() -> None:
 def test_the_largest_number_of_paths_can_be_raised() -> None:
     f = compile(lambda x: x if x > 0.0 else -x, max_paths=1)
     assert f(1.0) == 1.0
-    with pytest.warns(RuntimeWarning, match="raise max_paths"):
+    with pytest.warns(RuntimeWarning, match="raise max_paths") as warned:
         assert f(-1.0) == 1.0
+    assert warned[0].filename == __file__
     assert f.stats["paths"] == 1
     f.max_paths = 2
     assert f(-1.0) == 1.0
@@ -560,6 +561,15 @@ def test_the_largest_number_of_paths_can_be_raised() -> None:
         f.reduction = "median"
     with pytest.raises(ValueError, match="compile: max_paths: "):
         f.max_paths = 0
+
+
+@pytest.mark.parametrize("way", ["value_and_grad", "map", "backward"])
+def test_the_warning_of_too_many_paths_names_the_line_of_the_call(way: str) -> None:
+    f = compile(lambda x: x if x > 0.0 else -x, max_paths=1, batched="x" if way == "map" else ())
+    getattr(f, way)([1.0] if way == "map" else 1.0)
+    with pytest.warns(RuntimeWarning, match="raise max_paths") as warned:
+        getattr(f, way)([-1.0] if way == "map" else -1.0)
+    assert warned[0].filename == __file__
 
 
 def test_a_compiled_function_can_be_made_without_compile() -> None:

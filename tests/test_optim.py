@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -398,10 +399,16 @@ def test_a_step_changes_no_vector_that_cannot_be_changed() -> None:
 
 
 def test_a_parameter_that_is_no_value_is_refused_by_a_step() -> None:
-    optimizer = SGD([Value(1.0)], lr=0.1)
-    optimizer.param_groups[0]["params"].append(1.0)
-    with pytest.raises((TypeError, AttributeError)):
+    parameters = [Value(1.0) for _ in range(300)]
+    optimizer = SGD([{"params": [Value(1.0)]}, {"params": parameters}], lr=0.1)
+    moved = optimizer.param_groups[0]["params"] + optimizer.param_groups[1]["params"]
+    for parameter in moved:
+        parameter.grad = 1.0
+    optimizer.param_groups[1]["params"][299] = 1.0
+    with pytest.raises(TypeError, match="expected Values, got an object of type float at index 299"):
         optimizer.step()
+    assert {parameter.data for parameter in moved} == {1.0}
+    assert [state["step"] for state in optimizer.state] == [0, 0]
 
 
 # --- errors ---
@@ -473,6 +480,19 @@ def test_parameters_taken_from_a_group_behind_its_back_are_missed() -> None:
     del optimizer.param_groups[0]["params"][0]
     with pytest.raises(ValueError, match="parameter group 0 has 1 parameters, and had 2 at its last step"):
         optimizer.step()
+
+
+def test_the_formula_of_a_subclass_is_called_even_if_it_wraps_that_of_its_base() -> None:
+    class Halved(Adam):
+        @functools.wraps(Adam._update)
+        def _update(self, group: Any, state: Any, data: Any, grad: Any) -> Any:
+            return super()._update(group, state, data, grad * 0.0)
+
+    x = Value(1.0)
+    optimizer = Halved([x], lr=0.1)
+    x.grad = 1.0
+    optimizer.step()
+    assert x.data == 1.0
 
 
 def test_a_subclass_has_to_bring_its_formula() -> None:

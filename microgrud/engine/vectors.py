@@ -236,8 +236,10 @@ def _read(parameters: Sequence[Value], of_gradients: bool) -> Vector:
         vector = np.empty(len(parameters))
         native.engine.read_numbers(parameters, of_gradients, vector)
         return vector
-    numbers = [p.grad for p in parameters] if of_gradients else [p.data for p in parameters]
-    return as_vector(numbers)
+    for k, parameter in enumerate(parameters):
+        if not isinstance(parameter, Value):
+            raise TypeError(f"expected Values, got an object of type {type(parameter).__name__} at index {k}")
+    return as_vector([p.grad for p in parameters] if of_gradients else [p.data for p in parameters])
 
 
 def _write(parameters: Sequence[Value], vector: Vector, of_gradients: bool) -> None:

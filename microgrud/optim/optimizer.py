@@ -34,11 +34,12 @@ Formula = TypeVar("Formula", bound=Callable[..., Vector])
 def in_c(name: str) -> Callable[[Formula], Formula]:
     """Mark an `_update` whose formula C knows by a name, and computes to the same bits.
 
-    The class has a method `_constants`, too. The `_update` of a subclass is not marked, and runs itself.
+    The class has a method `_constants`, too. The `_update` of a subclass is not marked, and runs itself, even where
+    `functools.wraps` has copied the mark to it.
     """
 
     def mark(formula: Formula) -> Formula:
-        formula.in_c = name  # type: ignore[attr-defined]
+        formula.in_c = name, formula  # type: ignore[attr-defined]
         return formula
 
     return mark
@@ -145,6 +146,9 @@ class Optimizer:
         loss = None if closure is None else closure()
         for i in range(len(self.param_groups)):
             self._check_size(i)
+        if len(self.param_groups) > 1:
+            for group in self.param_groups:
+                read_data(group["params"])  # raises for an object that is no Value, before any group changes
         self.made_finite = None
         updates = [self._prepared(group, state) for group, state in zip(self.param_groups, self.state)]
         found = [update() for update in updates]
@@ -155,8 +159,8 @@ class Optimizer:
         """Begin a step with a group: return a function that changes the parameters, as for `made_finite`."""
         parameters = group["params"]
         state["step"] += 1
-        name = getattr(self._update, "in_c", None)
-        if name is None or not has_vectors_in_c():
+        name, formula = getattr(self._update, "in_c", ("", None))
+        if formula is None or formula is not getattr(self._update, "__func__", None) or not has_vectors_in_c():
             with ieee_arithmetic():
                 new = self._update(group, state, read_data(parameters), read_gradients(parameters))
             return partial(write_data, parameters, new)

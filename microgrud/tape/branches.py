@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -160,8 +161,10 @@ class Branches:
         """
         if self.settings.errors == "ignore" or isinstance(self.f, AbsentFunction):
             return True
-        known = sum(bool(integers_fit(own.program, integers, None)) for own in list(self.recordings))
-        return known < self.settings.max_paths
+        recordings = list(self.recordings)
+        if integers:
+            recordings = [own for own in recordings if integers_fit(own.program, integers, None)]
+        return len(recordings) < self.settings.max_paths
 
     def warn(self, eager: int, samples: int | None) -> None:
         """Warn, once, that samples of a call were evaluated by the function for want of room for their paths."""
@@ -175,8 +178,16 @@ class Branches:
             f"branches; {which} evaluated eagerly, as will be all further paths (stats['eager'] counts them), which "
             "is slow; raise max_paths, or write the branch as an operation: where(), np.where(), relu(), maximum()",
             RuntimeWarning,
-            stacklevel=6,
+            stacklevel=_level_of_caller(),
         )
+
+
+def _level_of_caller() -> int:
+    """Return the level of the frame that has called the package, as `warnings.warn` counts from the function here."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "microgrud":
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 #: The threads that have paused the collector.

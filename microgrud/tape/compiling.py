@@ -55,7 +55,8 @@ def compile(
             which no operation raises: `log(-1.0)` is NaN and `1 / 0.0` infinity. (Where a product overflows within a
             sum, a batch may give an infinity and a single call NaN.)
         max_paths: how many paths through the branches are recorded for arguments of one signature. Samples that take
-            others are evaluated by the function itself, with one warning; `stats["eager"]` counts them.
+            others are evaluated by the function itself, with one warning; `stats["eager"]` counts them. With
+            `errors="ignore"`, which the function itself does not know, further paths are recorded all the same.
 
     Returns:
         An object that is called like `f`, and returns floats; see `Compiled`. Without `f`, a decorator.

@@ -66,7 +66,9 @@ class Differentiable:
 
         Both have the bits of the way by hand: `model.set_vector(vector)`, `model.zero_grad()`, `f.backward(*args)`, and
         each parameter's `grad`. But the parameters and all `grad` stay as they are, which optimizers of other libraries
-        expect: `scipy.optimize.minimize(f.value_and_grad_flat, model.get_vector(), args=(x, y), jac=True)`.
+        expect: `scipy.optimize.minimize(f.value_and_grad_flat, model.get_vector(), args=(x, y), jac=True)`. (While a
+        call is recorded, or evaluated by the function itself, the parameters have the numbers of the vector: another
+        thread must not compute with them then.)
 
         Args:
             vector: a number for each parameter.
@@ -95,10 +97,11 @@ class Differentiable:
                 f".value_and_grad_flat of {self!r} inside a transform or another compiled function: call it outside"
             )
         instance = getattr(self, "instance", None)
-        listed, name = parameters_of(self._recordings.function, instance, parameters, self._flat)
-        if self._flat is None or not self._flat.is_for(listed):
-            self._flat = Flat(listed)
-        return self._flat.evaluate(self._recordings, vector, args, name)
+        flat = self._flat  # another thread may replace it
+        listed, name = parameters_of(self._recordings.function, instance, parameters, flat)
+        if flat is None or not flat.is_for(listed):
+            self._flat = flat = Flat(listed)
+        return flat.evaluate(self._recordings, vector, args, name)
 
     def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """Return the product of the Hessian with a direction; arguments and result are those of `microgrud.hvp`.
@@ -142,8 +145,9 @@ class Differentiable:
 
         A row is a number of a result; the results of the samples follow each other, and there is no mean. A column is a
         number of the arguments at `argnums`, which follow each other; a batch has columns for each of its samples. An
-        entry is left out if no operation connects its row with its column, in any recording that serves the call.
-        Derivatives that do not meet share a sweep: a tridiagonal Jacobian of any size takes three, in one replay.
+        entry is left out if no operation connects its row with its column in any recording of such calls; so a path
+        that is recorded later may add entries, which are 0 on the others. Derivatives that do not meet share a sweep: a
+        tridiagonal Jacobian of any size takes three.
 
         Where samples look up their arguments in tables, `table_columns[columns]` are the columns of the tables:
 

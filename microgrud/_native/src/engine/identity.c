@@ -1,4 +1,4 @@
-/* all_identical: tell whether containers hold the same objects as before; see microgrud/train/dependencies.py.
+/* all_identical: tell whether containers hold the same objects as before; see microgrud/engine/identity.py.
  *
  * fit asks that before each step about everything that a recording depends on. In Python that takes 30 us for a network
  * of 337 parameters, a third of the step. No other code runs here, and no reference counts change.
