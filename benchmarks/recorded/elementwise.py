@@ -50,7 +50,7 @@ def by_numpy(data: Data) -> Step:
             return z.sum(), -2.0 * x * z
         return function("huber", np)(x), np.clip(x, -1.0, 1.0)
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 def recorded(data: Data) -> Step:
@@ -59,9 +59,9 @@ def recorded(data: Data) -> Step:
 
     x = data.numbers
     if data.first:
-        return Step(lambda: compile(function(data.name, np)).value_and_grad(x), lambda result: flat(*result))
+        return Step(lambda: compile(function(data.name, np)).value_and_grad(x), flat)
     compiled = compile(function(data.name, np))
-    return Step(lambda: compiled.value_and_grad(x), lambda result: flat(*result))
+    return Step(lambda: compiled.value_and_grad(x), flat)
 
 
 def by_jax(data: Data) -> Step:
@@ -72,12 +72,12 @@ def by_jax(data: Data) -> Step:
     x = jnp.asarray(data.numbers)
     step = jax.jit(jax.value_and_grad(function(data.name, jnp)))
     if not data.first:
-        return Step(lambda: jax.block_until_ready(step(x)), lambda result: flat(*result))
+        return Step(lambda: jax.block_until_ready(step(x)), flat)
 
     def anew() -> Any:
         return jax.block_until_ready(jax.jit(jax.value_and_grad(function(data.name, jnp)))(x))
 
-    return Step(anew, lambda result: flat(*result))
+    return Step(anew, flat)
 
 
 def by_torch(data: Data) -> Step:
@@ -90,7 +90,7 @@ def by_torch(data: Data) -> Step:
         value = f(x)
         return value.detach(), *torch.autograd.grad(value, x)
 
-    return Step(run, lambda result: flat(*result))
+    return Step(run, flat)
 
 
 _FOLLOWING = ("tanh", "gaussian", "huber")
