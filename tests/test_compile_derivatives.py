@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from inside import derivatives_of, thresholds
+from inside import derivatives_of, recordings, thresholds
 
 import microgrud as mg
 from microgrud import CompileError, Value, compile, grad, hessian, jacobian
@@ -107,7 +107,7 @@ def test_both_modes_give_the_jacobian_of_any_shape(x: list[float], outputs: int,
 
 
 def test_the_mode_goes_by_the_shape() -> None:
-    for f, by in ((wide, "columns"), (lambda x: narrow([*x, 1.0]), "rows")):
+    for f, by in ((wide, "columns"), (lambda x: [narrow([*x, 1.0]), x[0] * x[1]], "rows")):
         with thresholds(most_operands=10**9):
             compiled = compile(f)
             compiled.jacobian([0.5, -0.25])
@@ -342,3 +342,17 @@ def test_products_of_a_batch_by_several_arguments_and_at_singular_points() -> No
         f.hvp((4.0, 3, points, k), 1.0, argnums=1)
     with pytest.raises(ValueError, match="sample 1 of the batch"):
         f.hvp((4.0, 3.0, np.array([1.0, -1.0]), k), 1.0)
+
+
+def test_the_jacobian_of_one_long_result_takes_one_sweep() -> None:
+    def chain(xs: Any) -> Any:
+        total = xs[0]
+        for x in xs[1:]:
+            total = total * 0.5 + x * x
+        return total
+
+    x = np.random.default_rng(0).normal(size=30_000).tolist()  # 120,000 operands, too many to record all sweeps
+    compiled = compile(chain)
+    for _ in range(2):
+        assert compiled.jacobian(x) == compiled.value_and_grad(x)[1]
+    assert not recordings(compiled)[0].patterns

@@ -594,6 +594,28 @@ def test_directions_that_do_not_fit_are_refused_by_replays_too(primals: Any, tan
             f.hvp(primals, tangents, argnums)
 
 
+@pytest.mark.parametrize("rest", [(), ([1.0, 2.0],)], ids=["call", "batch"])
+def test_a_direction_has_the_keys_and_the_shape_of_the_argument(rest: tuple[Any, ...]) -> None:
+    def f(d: Any, w: Any, x: Any = 1.0) -> Any:
+        return d["a"] ** 3 * d["b"] * x + d["b"] ** 2 * d["a"] * x + (w**3).sum()
+
+    compiled, w = compile(f, batched="x" if rest else ()), np.array([[0.0, 1.0], [2.0, 3.0]])
+    primals = ({"a": 2.0, "b": 3.0}, w, *rest)
+    for _ in range(3):
+        assert compiled.hvp(primals, ({"b": 10.0, "a": 1.0},)) == compiled.hvp(primals, ({"a": 1.0, "b": 10.0},))
+        assert compiled.hvp(primals, (w,), argnums=1).ravel().tolist() == [0.0, 6.0, 24.0, 54.0]
+        for tangents, argnums in ((({"a": 1.0, "c": 10.0},), 0), (([1.0, 2.0, 3.0, 4.0],), 1), (([1.0, 2.0],), 0)):
+            with pytest.raises(ValueError, match="tangents: expected the structure of the argument"):
+                compiled.hvp(primals, tangents, argnums)
+
+
+def test_positions_may_be_a_list_or_count_from_the_end() -> None:
+    f = compile(lambda x, y: [x * y, x + y * y])
+    for _ in range(3):
+        assert f.jacobian(1.0, 2.0, argnums=[0, 1]) == f.jacobian(1.0, 2.0, argnums=(0, 1)) == [(2.0, 1.0), (1.0, 4.0)]
+        assert f.jacobian(1.0, 2.0, argnums=-1) == [1.0, 4.0]
+
+
 @pytest.mark.parametrize("direction", [[1.0, 0.5], (1.0, 0.5), np.array([1.0, 0.5]), [1, 0.5], [np.float32(1.0), 0.5]])
 @pytest.mark.parametrize("make", [list, tuple, np.array])
 def test_directions_may_be_other_sequences_than_the_argument(make: Any, direction: Any) -> None:

@@ -33,7 +33,7 @@ def tridiagonal(x: Any) -> Any:
     return [mg.sin(x[k]) * x[k - 1] * x[k + 1] for k in range(1, len(x) - 1)]
 
 
-def test_a_tridiagonal_jacobian_takes_three_sweeps_in_one_replay() -> None:
+def test_a_tridiagonal_jacobian_takes_three_sweeps() -> None:
     x = RNG.normal(size=40).tolist()
     compiled = compile(tridiagonal)
     for _ in range(3):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -108,7 +109,7 @@ def matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) ->
     )
     absent = isinstance(compiled.function, AbsentFunction)
     if not few or (absent and not compiled.has_derived(f"{kind} by {by}", which)):
-        if batched or (absent and not any(compiled.has_derived(name, which) for name in SWEEPS[kind])):
+        if batched or m == 1 or (absent and not any(compiled.has_derived(name, which) for name in SWEEPS[kind])):
             rows = [own.products(args, positions, seeds) for seeds in np.eye(m)]
             return matrix_in(outputs, inputs, np.array([flatten(row, kind)[0] for row in rows], dtype=np.float64))
         if result.by_recordings:
@@ -125,21 +126,22 @@ def replayed_matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind
     """Return what `matrix` does, if replays of earlier calls can; else None."""
     if compiled.batched:
         return None
+    positions, single = positions_of(argnums, len(args), kind)
+    which = positions[0] if single else positions
     for name in (f"{kind} by rows", f"{kind} by columns"):
-        if compiled.has_derived(name, argnums):
-            found = compiled.derived(name, argnums)._recordings.replayed("values", args)
+        if compiled.has_derived(name, which):
+            found = compiled.derived(name, which)._recordings.replayed("values", args)
             if found is not None:
                 return found[0]
-    if not any(compiled.has_derived(name, argnums) for name in SWEEPS[kind]):
+    if not any(compiled.has_derived(name, which) for name in SWEEPS[kind]):
         return None
-    own = compiled._recordings if kind == "jacobian" else compiled.derived("gradient", argnums)._recordings
+    own = compiled._recordings if kind == "jacobian" else compiled.derived("gradient", which)._recordings
     found = own.replayed("map", args)
-    positions, single = positions_of(argnums, len(args), kind)
     if found is None or positions not in found[1][0].patterns:
         return None
     inputs, outputs = _inputs_of(args, positions, single, kind), found[1][0].structure
     shape = outputs.size, inputs.size
-    numbers = _with_zeros(compiled, args, argnums, kind, found[1][0].patterns[positions], shape)
+    numbers = _with_zeros(compiled, args, which, kind, found[1][0].patterns[positions], shape)
     return None if numbers is None else matrix_in(outputs, inputs, numbers)
 
 
@@ -312,14 +314,36 @@ def _is_finite(product: Any) -> bool:
 
 
 def _direction(primal: Any, tangent: Any) -> Vector:
-    """Return the numbers of a direction; raise a ValueError unless they are as many as in the argument."""
+    """Return the numbers of a direction; raise a ValueError unless it has the structure of the argument.
+
+    Lists, tuples and arrays are taken for each other, and dicts may be in another order.
+    """
     check_unmasked(tangent, "tangents")
     if isinstance(tangent, np.ndarray) and isinstance(primal, np.ndarray) and tangent.shape == primal.shape:
         return np.asarray(tangent, dtype=np.float64).ravel()
-    own, wanted = numbers_in(tangent, "tangents"), numbers_in(primal, "primals")
-    if len(own) != len(wanted):
-        raise ValueError(f"tangents: expected {len(wanted)} numbers, as in the argument, got {len(own)}")
-    return np.array([float(x) for x in own])
+    if _is_list_of_floats(tangent) and _is_list_of_floats(primal) and len(tangent) == len(primal):
+        return np.array(tangent)
+    given, wanted = _by_place(tangent, "tangents"), _by_place(primal, "primals")
+    different = sorted(wanted.keys() ^ given.keys())
+    if different:
+        got = "no number" if different[0] in wanted else "a number"
+        raise ValueError(f"tangents: expected the structure of the argument, got {got} at tangent{different[0]}")
+    return np.array([float(given[place]) for place in wanted])
+
+
+def _by_place(tree: Any, where: str) -> dict[str, Any]:
+    """Return each number by its place: `"['w'][0][1]"`, in an array too."""
+    numbers, structure = flatten(tree, where)
+    places = [
+        path + "".join(f"[{k}]" for k in indices)
+        for path, shape in zip(structure.paths, structure.shapes)
+        for indices in itertools.product(*map(range, shape or ()))
+    ]
+    return dict(zip(places, numbers))
+
+
+def _is_list_of_floats(x: Any) -> bool:
+    return type(x) is list and set(map(type, x)) == {float}
 
 
 def _directions(primal: Any, tangent: Any) -> list[Vector]:
