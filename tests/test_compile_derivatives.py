@@ -107,14 +107,14 @@ def test_both_modes_give_the_jacobian_of_any_shape(x: list[float], outputs: int,
 
 
 def test_the_mode_goes_by_the_shape() -> None:
-    for f, by in ((wide, "columns"), (lambda x: [narrow([*x, 1.0]), x[0] * x[1]], "rows")):
+    for f, by in ((wide, "columns"), (lambda x: [narrow(x), x[0] * x[1] * x[2]], "rows")):
         with thresholds(most_operands=10**9):
             compiled = compile(f)
-            compiled.jacobian([0.5, -0.25])
+            compiled.jacobian([0.5, -0.25, 0.75])
             assert derivatives_of(compiled) == [f"jacobian by {by}"]
         with thresholds(most_operands=0):
             compiled = compile(f)
-            compiled.jacobian([0.5, -0.25])
+            compiled.jacobian([0.5, -0.25, 0.75])
             assert derivatives_of(compiled) == [f"{by[:-1]} of jacobian"]
 
 
