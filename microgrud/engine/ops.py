@@ -277,12 +277,12 @@ def _sign(x: Number) -> Number:
 
 
 def _least_slope(slope: Number) -> Number:
-    """The number of least magnitude between `slope` and 1: the subgradient at a kink with these slopes on its sides."""
+    """Return the number of least magnitude between `slope` and 1, the subgradient at a kink between these slopes."""
     return choose(slope <= 0.0, 0.0, choose(slope < 1.0, slope, 1.0))
 
 
 def _slope_at_kink(x: Number, left: Number, slope: Number) -> Number:
-    """`left` below 0 and 1 above, where they are `slope` and 1 at 0."""
+    """Return the slope `left` below 0 and 1 above; at 0, where they are `slope` and 1, the subgradient."""
     return choose(x == 0.0, _least_slope(slope), choose(x < 0.0, left, 1.0))
 
 
@@ -300,7 +300,7 @@ def _has_won(x: Number, z: Number) -> Any:
 
 
 def _share(z: Number, x: Number, other: Number) -> Number:
-    """The share of the adjoint for an operand that competes with another: all or nothing, half on a tie; NaN wins."""
+    """Return the share of the adjoint for one of two operands: all or nothing, half on a tie; NaN wins."""
     return _given(_has_won(x, z), choose(_has_won(other, z), 0.5, 1.0))
 
 
@@ -560,7 +560,7 @@ SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x 
 
 
 def _shares_of_extreme(z: Number, *xs: Number) -> list[Number]:
-    """1/k for each of the k operands that equal the result (or are NaN, if it is), and None for the others."""
+    """Return 1/k for each of the k operands that equal the result (or are NaN, if it is), and None for the others."""
     won = [_has_won(x, z) for x in xs]
     share = 1.0 / sum([getattr(own, "condition", own) for own in won])
     return [_given(own, share) for own in won]

@@ -130,6 +130,7 @@ class Differentiable:
             sparse: True for a CSR matrix of SciPy with the entries of `jacobian_entries`.
 
         Raises:
+            TypeError: if there is an integer or a bool among the numbers to differentiate with respect to.
             ValueError: if there is no argument at a position, or it is a batch and the result is not sparse.
             ImportError: if SciPy is needed and not installed.
 
