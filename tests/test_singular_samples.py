@@ -128,6 +128,27 @@ def test_adjoints_of_several_results_are_added_before_they_meet_an_infinite_slop
     assert f.hvp(([1.0, -1.0],), ([1.0, -1.0],)) == [0.0, 0.0]
 
 
+def test_a_quotient_by_a_leaf_that_is_0_raises_nowhere_with_errors_ignored() -> None:
+    """The floor keeps the program out of the interpreter in C."""
+    w = Value(0.0)
+    f = compile(lambda x: x / w + x // 1.0, batched="x", errors="ignore", reduction="sum")
+    value, slopes = f.value_and_grad([1.0, 2.0])
+    assert [value, *slopes] == [INFINITE] * 3
+    f.backward([1.0, 2.0])
+    assert w.grad == -INFINITE
+
+
+def test_the_second_derivative_of_a_compiled_function_whose_recorded_gradient_is_nan_is_eager() -> None:
+    """The slope 0 of abs meets the NaN in the recording of the gradient, and not in eager evaluation."""
+
+    def f(x: Any) -> Any:
+        return 2.0 * x[0] + mg.jvp(lambda t: mg.abs(t) * x[2], (x[1],), (x[0],))[1]
+
+    at = [-1.0, 0.0, math.nan]
+    second = [grad(lambda x, g=g: grad(g)(x)[0])(at) for g in (f, compile(f))]
+    assert second[0] == second[1] == [0.0] * 3
+
+
 def test_a_norm_of_zeros_in_a_batch_passes_what_it_does_alone() -> None:
     f = lambda x: sqrt(mg.norm([x, 2.0 * x]))  # noqa: E731
     assert math.isnan(grad(f)(0.0))

@@ -53,7 +53,8 @@ def compile(
         errors: the treatment of numbers that are not finite: `"raise"` evaluates the call or the sample by the function
             itself, which returns its own result or raises its own error; `"ignore"` computes in IEEE arithmetic, in
             which no operation raises: `log(-1.0)` is NaN and `1 / 0.0` infinity. (Where a product overflows within a
-            sum, a batch may give an infinity and a single call NaN.)
+            sum, a batch may give an infinity and a single call NaN. At a sample with infinite slopes, a derivative that
+            an adjoint of 0 stops in a single call may be NaN in a batch.)
         max_paths: how many paths through the branches are recorded for arguments of one signature. Samples that take
             others are evaluated by the function itself, with one warning; `stats["eager"]` counts them. With
             `errors="ignore"`, which the function itself does not know, further paths are recorded all the same.

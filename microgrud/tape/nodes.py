@@ -277,7 +277,7 @@ class _Call:
         """Return the derivatives of the number at a path: from recordings, or from the graph above the second order.
 
         A recording gives the mean over the samples, and so no second derivative with respect to the number of one
-        sample.
+        sample. One whose first derivative is NaN may be so where eager evaluation meets no NaN.
         """
         k, *rest = path
         if not rest:
@@ -287,14 +287,15 @@ class _Call:
             if not self.leaves:  # whose numbers may change
                 self.last = k, slopes
             return slopes
-        if len(rest) > 1 or any(i is not None for _, i in self.places):
-            return numbers_of_gradient(self._root(path), self.graph[1])
-        if k not in self.slopes_of:
-            places = [place for place, _ in self.places]
-            self.slopes_of[k] = _recordings_of_slopes(self.recordings, k, places, self.leaves)
-        found, slopes = self._slopes(self.slopes_of[k], rest[0], len(self.places) + len(self.leaves))
-        _check_unchanged(found, number)
-        return slopes
+        if len(rest) == 1 and all(i is None for _, i in self.places):
+            if k not in self.slopes_of:
+                places = [place for place, _ in self.places]
+                self.slopes_of[k] = _recordings_of_slopes(self.recordings, k, places, self.leaves)
+            found, slopes = self._slopes(self.slopes_of[k], rest[0], len(self.places) + len(self.leaves))
+            if found == found:
+                _check_unchanged(found, number)
+                return slopes
+        return numbers_of_gradient(self._root(path), self.graph[1])
 
     def _slopes(self, recordings: Recordings, k: int, count: int) -> tuple[float, list[float]]:
         """Return one of `count` numbers of a result, and its derivatives with respect to the operands."""

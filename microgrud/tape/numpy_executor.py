@@ -257,7 +257,7 @@ _ARITHMETIC = (ops.ADD, ops.SUBTRACT, ops.MULTIPLY, ops.NEGATE, ops.SQUARE, ops.
 #: Values and local derivatives on arrays.
 _RULES: dict[Operation, tuple[Callable[..., Any], Any]] = {
     **{operation: (operation.value, operation.partials) for operation in _ARITHMETIC},
-    ops.DIVIDE: (np.divide, (lambda z, x, y: 1.0 / y, lambda z, x, y: -z / y)),
+    ops.DIVIDE: (np.divide, (lambda z, x, y: np.divide(1.0, y), lambda z, x, y: -np.divide(z, y))),
     ops.EXP: (np.exp, ops.EXP.partials),
     ops.LOG: (np.log, ops.LOG.partials),
     ops.SQRT: (np.sqrt, (lambda z, x: 0.5 / (z + 0.0),)),
