@@ -149,6 +149,12 @@ def test_the_second_derivative_of_a_compiled_function_whose_recorded_gradient_is
     assert second[0] == second[1] == [0.0] * 3
 
 
+def test_the_sign_of_nan_in_an_array_is_nan() -> None:
+    f = compile(lambda x: np.sign(x) * 1.0)
+    for x in ([1.0, -1.0], [math.nan, 0.0], [0.0, math.nan]):
+        assert same(f(np.array(x)), np.sign(x))
+
+
 def test_a_norm_of_zeros_in_a_batch_passes_what_it_does_alone() -> None:
     f = lambda x: sqrt(mg.norm([x, 2.0 * x]))  # noqa: E731
     assert math.isnan(grad(f)(0.0))

@@ -6,6 +6,7 @@ them, as an array of truths (see `microgrud.engine.truth`), with which `np.where
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
@@ -53,7 +54,7 @@ _SELECTIONS = {
     "maximum": _ufunc(_larger, identity=None), "fmax": _ufunc(_larger, identity=None),
     "minimum": _ufunc(_smaller, identity=None), "fmin": _ufunc(_smaller, identity=None),
     "clip": _ufunc(lambda x, low, high: _smaller(_larger(x, low), high), 3),
-    "sign": _ufunc(lambda x: (x > 0) + 0 - (x < 0), 1),
+    "sign": _ufunc(lambda x: (x > 0) + 0 - (x < 0) if x == x else math.nan, 1),
 }  # fmt: skip
 _AND = _ufunc(operator.and_, identity=True)
 _OR = _ufunc(operator.or_, identity=False)
