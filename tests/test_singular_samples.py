@@ -155,6 +155,14 @@ def test_the_sign_of_nan_in_an_array_is_nan() -> None:
         assert same(f(np.array(x)), np.sign(x))
 
 
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_nan_wins_among_recorded_arrays_as_among_arrays_of_floats(name: str) -> None:
+    extreme = getattr(np, name)
+    rows = np.array([[0.5, 1.0, -2.0], [math.nan, 1.0, 0.0], [0.5, math.nan, 2.0], [1.0, 1.0, math.nan]])
+    for f in (extreme.reduce, lambda x: extreme(x, 0.5), lambda x: extreme(0.5, x), lambda x: extreme(x, x[::-1])):
+        assert same(compile(lambda x, f=f: f(x) * 1.0, batched="x").map(rows), [f(row) for row in rows])
+
+
 def test_a_norm_of_zeros_in_a_batch_passes_what_it_does_alone() -> None:
     f = lambda x: sqrt(mg.norm([x, 2.0 * x]))  # noqa: E731
     assert math.isnan(grad(f)(0.0))

@@ -20,11 +20,20 @@ from ..engine.truth import Truth
 
 
 def _larger(x: Any, y: Any) -> Any:
-    return _choice(x >= y, x, y)
+    return _choice(x < y, y, x) if _is_number(y) else _choice((x >= y) | _is_nan(x), x, y)
 
 
 def _smaller(x: Any, y: Any) -> Any:
-    return _choice(x <= y, x, y)
+    return _choice(x > y, y, x) if _is_number(y) else _choice((x <= y) | _is_nan(x), x, y)
+
+
+def _is_number(x: Any) -> bool:
+    """Return whether a float is known not to be NaN, which wins in an array of floats, and so in a recorded one."""
+    return type(x) is float and x == x
+
+
+def _is_nan(x: Any) -> Any:
+    return False if _is_number(x) else x != x
 
 
 def _choice(truth: Any, x: Any, y: Any) -> Any:
@@ -51,8 +60,8 @@ _COMPARISONS = {
 #: Functions that NumPy computes from comparisons of objects, with the same choices at ties. (The identity None allows
 #: any order in a reduction.)
 _SELECTIONS = {
-    "maximum": _ufunc(_larger, identity=None), "fmax": _ufunc(_larger, identity=None),
-    "minimum": _ufunc(_smaller, identity=None), "fmin": _ufunc(_smaller, identity=None),
+    "maximum": _ufunc(_larger, identity=None), "fmax": _ufunc(lambda x, y: _choice(x >= y, x, y), identity=None),
+    "minimum": _ufunc(_smaller, identity=None), "fmin": _ufunc(lambda x, y: _choice(x <= y, x, y), identity=None),
     "clip": _ufunc(lambda x, low, high: _smaller(_larger(x, low), high), 3),
     "sign": _ufunc(lambda x: (x > 0) + 0 - (x < 0) if x == x else math.nan, 1),
 }  # fmt: skip
