@@ -35,8 +35,9 @@ class Evaluation:
         outputs: an array of shape (outputs, samples); one sample without a batch.
         gradients: derivatives with respect to the numbers of the arguments: a float, or for a batched one an array with
             one number per sample; a vector where the numbers of the arguments are one; empty if they are not needed.
-        leaves: derivatives with respect to the Values that the function closes over: in parts, each a list of Values
+        leaves: derivatives with respect to the Values that the function closes over: in parts, each with the Values
             and a vector with one number for each; a Value may be in several.
+        data: the numbers of the Values of the only part, if they were read into a vector.
         served: the recordings that served the samples, each with its executor.
         by_recordings: whether they served all samples.
         recorded: the samples that were recorded, or could not be.
@@ -45,7 +46,8 @@ class Evaluation:
     structure: Structure = _UNKNOWN
     outputs: Vector = field(default_factory=lambda: np.empty((0, 0)))
     gradients: list[Any] | Vector = field(default_factory=list)
-    leaves: list[tuple[list[Value], Vector]] = field(default_factory=list)
+    leaves: list[tuple[Sequence[Value], Vector]] = field(default_factory=list)
+    data: Vector | None = None
     served: dict[Recording, Executor] = field(default_factory=dict)
     by_recordings: bool = True
     recorded: list[int] = field(default_factory=list)

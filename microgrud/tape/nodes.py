@@ -330,7 +330,7 @@ class _Call:
             return number, own + of_leaves.tolist()
         return number, own + self._of_leaves([(leaves, of_leaves)])
 
-    def _of_leaves(self, parts: list[tuple[list[Value], Vector]]) -> list[float]:
+    def _of_leaves(self, parts: list[tuple[Sequence[Value], Vector]]) -> list[float]:
         """Return the derivatives with respect to the leaves that are operands, given in parts."""
         found: dict[int, float] = {}
         for leaves, slopes in parts:

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from .branches import Branches
+from ..engine import Value
+from ..engine.vectors import read_data
+from .branches import Branches, Recording
 from .evaluation import Evaluation, evaluate, too_many_paths
 from .recorder import CompileError
 from .replays import replay_of
@@ -36,10 +38,14 @@ class VerifiedRecordings:
         samples: an array of all samples for each argument, by the name of the argument: floats or 64-bit integers,
             which the function gets as numbers or in lists.
         most_paths: the maximum number of recordings that a batch may add, and that its gradient may consist of.
+        parameters: an order for leaves: a replay with a gradient reads and differentiates all of these, if it can.
     """
 
-    def __init__(self, f: Callable[..., Any], samples: dict[str, np.ndarray], most_paths: int) -> None:
-        self.most_paths = most_paths
+    def __init__(
+        self, f: Callable[..., Any], samples: dict[str, np.ndarray], most_paths: int, parameters: Sequence[Value] = ()
+    ) -> None:
+        self.most_paths, self.parameters = most_paths, tuple(parameters)
+        self._places: tuple[Recording, np.ndarray] | None = None  # of the leaves among the parameters
         self.branches = Branches(f, Settings(threads=os.cpu_count() or 1, max_paths=_NO_LIMIT))
         self._batches = list(samples.values())
         first = [batch[:1].tolist() for batch in self._batches]  # has the structure of all of them
@@ -114,8 +120,19 @@ class VerifiedRecordings:
             executor.replay = replay_of(executor, self.arguments.parts, recording.structure, self.branches.settings)
         if executor.replay is None:
             return None
-        outputs, slopes = np.empty((recording.structure.size, len(batches[0]))), np.empty(len(recording.leaves))
-        if executor.replay.flat(tuple(batches), None, slopes, outputs) is NotImplemented:
+        places = self._places_of(recording)
+        leaves, data = (recording.leaves, None) if places is None else (self.parameters, read_data(self.parameters))
+        outputs, slopes = np.empty((recording.structure.size, len(batches[0]))), np.zeros(len(leaves))
+        if executor.replay.flat(tuple(batches), data, slopes, outputs, None, None, places) is NotImplemented:
             return None
         recording.used = time.monotonic()
-        return Evaluation(recording.structure, outputs, leaves=[(recording.leaves, slopes)])
+        return Evaluation(recording.structure, outputs, leaves=[(leaves, slopes)], data=data)
+
+    def _places_of(self, recording: Recording) -> np.ndarray | None:
+        """Return the places of the leaves of a recording among the parameters; None if others are among them."""
+        if self._places is None or self._places[0] is not recording:
+            index = {id(parameter): k for k, parameter in enumerate(self.parameters)}
+            found = [index.get(id(leaf), -1) for leaf in recording.leaves]
+            self._places = recording, np.array(found, dtype=np.int64)
+        places = self._places[1]
+        return None if places.min(initial=0) < 0 else places

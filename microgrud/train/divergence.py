@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..engine import Value
-from ..engine.vectors import read_data, restored, write_data
+from ..engine.vectors import Vector, euclidean_norm, read_data, restored, write_data
 from ..optim.clipping import gradient_norm
 from ..optim.optimizer import Optimizer
 
@@ -50,17 +50,24 @@ class DivergenceGuard:
         self.optimizer = optimizer
         self.initial = self.good = read_data(parameters)
 
-    def check(self, loss: float) -> float:
+    def check(self, loss: float, known: tuple[Vector, Vector] | None) -> float:
         """Return the norm of the gradient and keep the parameters; raise unless it and the loss are finite.
+
+        Args:
+            loss: the loss.
+            known: the numbers of the parameters, and the gradient, if they have been read already.
 
         Raises:
             ArithmeticError: if either is not finite.
         """
         groups = [group["params"] for group in self.optimizer.param_groups]
-        norm = gradient_norm(groups[0] if len(groups) == 1 else self.optimizer.parameters())
+        if known is None:
+            norm = gradient_norm(groups[0] if len(groups) == 1 else self.optimizer.parameters())
+        else:
+            norm = euclidean_norm(known[1])
         check_finite("the loss", loss)
         check_finite("the norm of the gradient", norm)
-        self.good = read_data(self.parameters)
+        self.good = read_data(self.parameters) if known is None else known[0]
         return norm
 
     @contextmanager

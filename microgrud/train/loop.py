@@ -211,7 +211,7 @@ class Training(RunState):
         rate = self.optimizer.param_groups[0]["lr"]
         with self.guard.watch(where, lambda: self.objective.with_gradient(batch)):
             loss, predictions = self.objective.with_gradient(batch, self.batch == 0, self.batch + 1 == self.batches)
-            norm = self.guard.check(loss)
+            norm = self.guard.check(loss, self.objective.vectors)
         if self.objective.untrained is not None and self.objective.untrained.batches >= 2:
             self.objective.untrained.warn(self.model, self.loss, stacklevel=5)  # at the call of `fit`
             self.objective.untrained = None

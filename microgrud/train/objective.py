@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ..common.numbers import is_real_scalar
 from ..engine import Value, anomaly, topological_order
 from ..engine.grad_mode import is_recording
+from ..engine.vectors import Vector
 from ..functions import mean
 from ..tape.native import native_tape
 from ..tape.recorder import CompileError
@@ -57,10 +58,12 @@ class Objective:
         with_predictions: whether predictions are needed.
         compile: the argument of `fit`.
         history: the history that names the engine, and the reason that it is not the tape.
-        parameters: the leaves whose derivatives are compared if the user vouches for model and loss.
+        parameters: the leaves to train; their derivatives are compared if the user vouches for model and loss.
 
     Attributes:
         untrained: collects the leaves that the losses of the first two batches reach; None afterwards.
+        vectors: the numbers of `parameters` at the last batch, and their derivatives, if they are all parameters of the
+            optimizer in its order, and a replay has read them; else None.
     """
 
     model: Any
@@ -76,6 +79,7 @@ class Objective:
     def __post_init__(self) -> None:
         self.batch_size = min(self.batch_size, len(self.samples))
         self.untrained: Untrained | None = None
+        self.vectors: tuple[Vector, Vector] | None = None
         self._training: RecordedLoss | None = None
         self._validation: RecordedLoss | None = None
         self._validated_with: RecordedLoss | None = None  # the recording for training, since when nothing has changed
@@ -93,7 +97,7 @@ class Objective:
             raise RuntimeError(
                 "fit: expected gradients to be recorded, got a step inside no_grad(); train outside of it"
             )
-        started = time.perf_counter()
+        started, self.vectors = time.perf_counter(), None
         found = self._replay_or_evaluate(
             lambda: self._replay(indices, first, last), lambda: self._evaluate_by_model(self.samples.take(indices)), ""
         )
@@ -188,8 +192,7 @@ class Objective:
         found = self._measure(self._training, indices, True, is_new, last)
         if self.untrained is not None:
             self.untrained.see(found.leaves(), closed_over=True)
-        self.clear()
-        found.add_gradient()
+        self.vectors = found.set_gradient(self.clear)
         return found
 
     def _record_training(self) -> RecordedLoss:
@@ -250,7 +253,9 @@ class Objective:
         except UnlistedError:
             if self.compile is not True:
                 raise
-        return RecordedLoss(self.model, self.loss, samples, self.with_predictions, most_paths, check, dependencies)
+        return RecordedLoss(
+            self.model, self.loss, samples, self.with_predictions, most_paths, check, dependencies, self.parameters
+        )
 
     def _check_worthwhile(self, operands: int) -> None:
         """Raise unless a batch is so large that a replay is faster, or the user demands a recording."""

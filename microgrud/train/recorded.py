@@ -19,8 +19,10 @@ import numpy as np
 from ..autodiff.gradients import numbers_of_gradient
 from ..autodiff.trees import flatten, opened, template_of
 from ..engine import Value, topological_order, tracing
-from ..engine.vectors import Vector, add_to_gradients
+from ..engine.identity import all_identical
+from ..engine.vectors import Vector, add_to_gradients, write_gradients
 from ..functions import mean
+from ..optim.optimizer import Optimizer
 from ..tape.evaluation import Evaluation
 from ..tape.recorder import CompileError
 from ..tape.verified import VerifiedRecordings
@@ -35,12 +37,30 @@ class Measured(NamedTuple):
     Attributes:
         loss: the mean.
         predictions: one for each sample; empty if they are not needed.
-        gradient: derivatives in parts: each a list of leaves, and a number for each leaf.
+        gradient: derivatives in parts: each with leaves, and a number for each leaf.
+        data: the numbers of the leaves of the only part, if they were read into a vector.
     """
 
     loss: float
     predictions: list[Any]
-    gradient: list[tuple[list[Value], Vector]]
+    gradient: list[tuple[Sequence[Value], Vector]]
+    data: Vector | None = None
+
+    def set_gradient(self, clear: Callable[[], object]) -> tuple[Vector, Vector] | None:
+        """Clear gradients, and add the derivatives: in one pass if the leaves are all that an optimizer would clear.
+
+        Returns:
+            The numbers of the leaves and their derivatives, if it took one pass.
+        """
+        if self.data is not None and getattr(clear, "__func__", None) is Optimizer.zero_grad:
+            groups = clear.__self__.param_groups  # type: ignore[attr-defined]
+            (leaves, slopes), *_ = self.gradient
+            if len(groups) == 1 and all_identical([groups[0]["params"]], [leaves]) and tracing.current() is None:
+                write_gradients(leaves, slopes)
+                return self.data, slopes
+        clear()
+        self.add_gradient()
+        return None
 
     def add_gradient(self) -> None:
         """Add the derivatives to the `grad` of the leaves.
@@ -103,6 +123,7 @@ class RecordedLoss:
         most_paths: the maximum number of branch paths in a batch with a gradient.
         check: called before anything is recorded, with the number of operands of the operations on a sample.
         dependencies: detects changes in what model and loss depend on; None if the user vouches for them.
+        parameters: the leaves that the gradient is for, in the order in which to read them.
 
     Attributes:
         scale: the largest absolute loss so far: differences far below it are rounding.
@@ -120,6 +141,7 @@ class RecordedLoss:
     most_paths: int
     check: Callable[[int], object]
     dependencies: Dependencies | None
+    parameters: Sequence[Value] = ()
 
     def __post_init__(self) -> None:
         self.random = GlobalState()
@@ -142,7 +164,7 @@ class RecordedLoss:
         """
         result = self.recordings(indices, gradient, self._verify)
         losses = result.outputs[0].tolist()
-        return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves)
+        return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves, result.data)
 
     def change(self) -> str | None:
         """Return the name of something that the recordings depend on and that has changed, None if nothing has."""
@@ -187,7 +209,7 @@ class RecordedLoss:
             kinds.append(np.int64)
         for kind in kinds:
             given = {"row": samples.rows.array, "target": targets.astype(kind, order="C")}
-            recordings = VerifiedRecordings(self._sample, given, self.most_paths)
+            recordings = VerifiedRecordings(self._sample, given, self.most_paths, self.parameters)
             try:
                 self._record_first(recordings, expected)
             except Exception as error:
