@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
 from microgrud import Value
+from microgrud.nn import Layer
 from microgrud.optim.clipping import clip_grad_norm, clip_grad_value, gradient_norm
 
 finite = st.floats(-1e300, 1e300)
@@ -61,6 +63,25 @@ def test_clipping_by_value_bounds_each_gradient(gradients: list[float], bound: f
     parameters = with_gradients(gradients)
     clip_grad_value(parameters, bound)
     assert [p.grad for p in parameters] == [max(-bound, min(bound, g)) for g in gradients]
+
+
+@given(st.lists(st.floats(), min_size=1, max_size=8), st.floats(0.0, 1e3))
+def test_clipping_by_value_keeps_nan_and_the_signs_of_zeros(gradients: list[float], bound: float) -> None:
+    parameters = with_gradients(gradients)
+    clip_grad_value(parameters, bound)
+    assert repr([p.grad for p in parameters]) == repr([min(max(g, -bound), bound) for g in gradients])
+
+
+@pytest.mark.parametrize("clip", [clip_grad_norm, clip_grad_value])
+def test_lists_that_are_no_distinct_leaves_are_refused_and_not_marked_by_that(clip: Any) -> None:
+    layer = Layer(2, 2)
+    leaves = layer.parameters()
+    for wrong in ([*leaves, leaves[0]], [*leaves, leaves[0] * 1.0], [*leaves, 1.0]):
+        with pytest.raises((TypeError, ValueError), match="at index 6"):
+            clip(wrong, 1.0)
+        clip(leaves, 1.0)
+        assert layer.parameters() == leaves
+        assert set(layer.parameters()) == set(leaves)
 
 
 def test_invalid_bounds_are_refused() -> None:

@@ -142,6 +142,17 @@ def at_least(x: Vector, floor: Vector | float) -> Vector:
     return plain._each(lambda a, b: b if b > a or b != b else a, floor)  # type: ignore[no-any-return]
 
 
+def clipped(x: Vector, limit: float) -> Vector:
+    """Clip each number to the interval from `-limit` to `limit`; a NaN stays NaN.
+
+    >>> clipped(as_vector([0.3, -4.0]), 1.0)
+    array([ 0.3, -1. ])
+    """
+    if _HAS_NUMPY:
+        return np.where(x < -limit, -limit, np.where(x > limit, limit, x))
+    return as_vector([min(max(number, -limit), limit) for number in x])
+
+
 def new_leaves(numbers: Sequence[Any] | Vector) -> list[Value]:
     """Return new leaves with the numbers of a vector, or of a sequence of floats and Values.
 
@@ -274,6 +285,8 @@ def check_parameters(where: str, parameters: Iterable[Value]) -> list[Value]:
     found = list(parameters)
     if not found:
         raise ValueError(f"{where}: expected at least one parameter, got none")
+    if native.engine is not None and native.engine.are_distinct_leaves(found):
+        return found
     seen: dict[Value, int] = {}
     for i, parameter in enumerate(found):
         if not isinstance(parameter, Value):

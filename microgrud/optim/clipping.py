@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from ..common.checks import NOT_NEGATIVE, real
 from ..common.numbers import Interval, as_float
 from ..engine import Value
-from ..engine.vectors import as_vector, check_parameters, euclidean_norm, read_gradients, write_gradients
+from ..engine.vectors import check_parameters, clipped, euclidean_norm, read_gradients, write_gradients
 
 
 def gradient_norm(parameters: Sequence[Value]) -> float:
@@ -61,7 +61,7 @@ def clip_grad_norm(parameters: Iterable[Value], max_norm: float) -> float:
             f"{f' ({found[i].label})' if found[i].label else ''} is {found[i].grad}; the gradients are left as they are"
         )
     if norm > limit:
-        scale_gradients(found, limit / norm)
+        write_gradients(found, gradients * (limit / norm))
     return norm
 
 
@@ -88,5 +88,4 @@ def clip_grad_value(parameters: Iterable[Value], max_value: float) -> None:
     """
     found = check_parameters("clip_grad_value", parameters)
     limit = real(NOT_NEGATIVE)("clip_grad_value: max_value", max_value)
-    gradients = read_gradients(found).tolist()
-    write_gradients(found, as_vector([min(max(gradient, -limit), limit) for gradient in gradients]))
+    write_gradients(found, clipped(read_gradients(found), limit))

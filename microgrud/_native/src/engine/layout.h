@@ -39,7 +39,7 @@ enum {
     COLLECTED = 16, /* tracked by the garbage collector: the node, or an operand, may be part of a cycle */
     USED = 32,      /* is or was an operand of another node */
     VARIABLE = 64,  /* depends on a variable; set only while outside.c or subgraph.c searches the graph */
-    LISTED = 128,   /* already in the list of parameters; set only while parameters.c makes that list */
+    LISTED = 128,   /* already in the list of parameters; set only while parameters.c makes or checks that list */
 };
 
 struct Node {

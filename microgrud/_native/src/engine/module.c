@@ -166,6 +166,8 @@ static PyMethodDef module_methods[] = {
     FUNCTION(clear_parameters, METH_FASTCALL, "module, kind, leaves_and, named, libraries",
              "Set the grad of the parameters found in a Module to zero, without a list of them."),
     FUNCTION(clear_gradients, METH_O, "parameters", "Set the grad of every parameter to zero."),
+    FUNCTION(are_distinct_leaves, METH_O, "parameters",
+             "Tell whether a list holds leaves, each once; False may mean that Python has to find out."),
     FUNCTION(held_outside, METH_VARARGS, "order, holding, weight, inputs",
              "Return a node that is referenced from outside of a graph, or None; see microgrud.autodiff.outside."),
     {"next_generation", next_generation, METH_NOARGS,

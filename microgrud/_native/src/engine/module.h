@@ -20,6 +20,7 @@ INTERNAL PyObject *find_parameters(PyObject *module, PyObject *const *args, Py_s
 INTERNAL PyObject *has_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *clear_parameters(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
 INTERNAL PyObject *clear_gradients(PyObject *module, PyObject *parameters);
+INTERNAL PyObject *are_distinct_leaves(PyObject *module, PyObject *parameters);
 /* identity.c */
 INTERNAL PyObject *all_identical(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs);
 /* outside.c */

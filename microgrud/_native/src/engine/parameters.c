@@ -617,3 +617,23 @@ PyObject *clear_gradients(PyObject *module, PyObject *parameters)
     }
     Py_RETURN_NONE;
 }
+
+/* are_distinct_leaves(parameters): tell whether a list holds plain leaves, each once. False may also mean that it takes
+ * other code to find out. */
+PyObject *are_distinct_leaves(PyObject *Py_UNUSED(module), PyObject *parameters)
+{
+    if (!PyList_CheckExact(parameters)) {
+        Py_RETURN_FALSE;
+    }
+    PyObject **items = PySequence_Fast_ITEMS(parameters);
+    const Py_ssize_t size = PyList_GET_SIZE(parameters);
+    Py_ssize_t k = 0;
+    while (k < size && is_plain_value(items[k]) && as_node(items[k])->count == 0 &&
+           !(as_node(items[k])->flags & LISTED)) {
+        as_node(items[k++])->flags |= LISTED;
+    }
+    for (Py_ssize_t i = 0; i < k; i++) {
+        as_node(items[i])->flags &= (uint8_t)~LISTED;
+    }
+    return PyBool_FromLong(k == size);
+}
