@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from ..common.checks import Check, checked, numbers, whole
 from ..engine import Value
+from ..engine.identity import all_identical
 from ..engine.vectors import (
     Vector,
     as_vector,
@@ -77,6 +78,7 @@ class Optimizer:
         self.defaults = self._checked(settings, type(self).__name__)
         self.param_groups: list[dict[str, Any]] = []
         self.state: list[dict[str, Any]] = []
+        self._values_of_groups: list[tuple[Value, ...]] = []
         if isinstance(parameters, Mapping):
             parameters = [parameters]
         if not isinstance(parameters, Iterable):
@@ -146,9 +148,7 @@ class Optimizer:
         loss = None if closure is None else closure()
         for i in range(len(self.param_groups)):
             self._check_size(i)
-        if len(self.param_groups) > 1:
-            for group in self.param_groups:
-                read_data(group["params"])  # raises for an object that is no Value, before any group changes
+        self._check_values()
         self.made_finite = None
         updates = [self._prepared(group, state) for group, state in zip(self.param_groups, self.state)]
         found = [update() for update in updates]
@@ -243,6 +243,14 @@ class Optimizer:
                     f"{type(self).__name__}: parameter group {index} has {size} parameters, and had {len(vector)} at "
                     "its last step; make a new optimizer for other parameters"
                 )
+
+    def _check_values(self) -> None:
+        """Raise a TypeError if a group holds an object that is no Value, before any parameter moves."""
+        groups = [group["params"] for group in self.param_groups]
+        if len(groups) != len(self._values_of_groups) or not all_identical(groups, self._values_of_groups):
+            for parameters in groups:
+                read_data(parameters)  # which raises
+            self._values_of_groups = [tuple(parameters) for parameters in groups]
 
     def _kept_vectors(self, state: dict[str, Any]) -> list[Vector]:
         """Return the vectors in the state of a group."""

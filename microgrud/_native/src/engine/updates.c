@@ -176,22 +176,11 @@ static int take_vectors(const Formula *formula, PyObject *given, Py_buffer *view
     return 0;
 }
 
-/* Return the index of the first object that is no Value; -1 if there is none. */
-static Py_ssize_t find_other(const State *state, PyObject *parameters)
+/* Update the parameters, block by block; *finite tells whether all are finite then. Stop at an object that is no Value,
+ * and return its index; return -1 if there is none. */
+static Py_ssize_t update_all(const State *state, const Formula *formula, const double *constants, PyObject *parameters,
+                             double **kept, bool *finite)
 {
-    PyObject **items = PySequence_Fast_ITEMS(parameters);
-    for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(parameters); k++) {
-        if (!is_value(state, items[k])) {
-            return k;
-        }
-    }
-    return -1;
-}
-
-/* Update the parameters, block by block. Tell whether all are finite then. */
-static bool update_all(const Formula *formula, const double *constants, PyObject *parameters, double **kept)
-{
-    bool finite = true;
     double data[BLOCK], grad[BLOCK];
     PyObject **items = PySequence_Fast_ITEMS(parameters);
     Py_ssize_t size = PySequence_Fast_GET_SIZE(parameters);
@@ -199,19 +188,22 @@ static bool update_all(const Formula *formula, const double *constants, PyObject
     for (Py_ssize_t start = 0; start < size; start += BLOCK) {
         Py_ssize_t count = size - start < BLOCK ? size - start : BLOCK;
         for (Py_ssize_t k = 0; k < count; k++) {
+            if (!is_value(state, items[start + k])) {
+                return start + k;
+            }
             data[k] = as_node(items[start + k])->data;
             grad[k] = as_node(items[start + k])->grad;
         }
         formula->update[is_wide](constants, (size_t)count, data, grad, kept);
         for (Py_ssize_t k = 0; k < count; k++) {
             as_node(items[start + k])->data = data[k];
-            finite = finite && isfinite(data[k]);
+            *finite = *finite && isfinite(data[k]);
         }
         for (Py_ssize_t k = 0; k < formula->kept; k++) {
             kept[k] = kept[k] == NULL ? NULL : kept[k] + count;
         }
     }
-    return finite;
+    return -1;
 }
 
 /* update(parameters, formula, constants, vectors): tell whether all parameters are finite then. */
@@ -235,12 +227,13 @@ PyObject *update(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     for (int k = 0; status == 0 && k < taken; k++) {
         status = check_size(&views[k], parameters);
     }
-    const Py_ssize_t wrong = find_other(state_of_module(module), parameters);
     bool finite = true;
-    if (status == 0 && wrong >= 0) {
+    Py_ssize_t wrong = -1;
+    if (status == 0) {
+        wrong = update_all(state_of_module(module), formula, constants, parameters, kept, &finite);
+    }
+    if (wrong >= 0) {
         refuse_item(parameters, wrong);
-    } else if (status == 0) {
-        finite = update_all(formula, constants, parameters, kept);
     }
     for (int k = 0; k < taken; k++) {
         PyBuffer_Release(&views[k]);
