@@ -1,6 +1,6 @@
 /* The loops of the interpreter over blocks of samples, for one instruction set, whose settings (such as those of
- * ops/avx2.h) come before. Each of blocks_vectors.h, blocks_sums.h, blocks_operations.h, blocks_wide.h, blocks_rows.h,
- * blocks_sequences.h and this file includes the one before.
+ * ops/avx2.h) come before. Each of blocks_vectors.h, blocks_sums.h, blocks_matrices.h, blocks_operations.h,
+ * blocks_softmax.h, blocks_wide.h, blocks_rows.h, blocks_sequences.h and this file includes the one before.
  */
 #include "tape/blocks_sequences.h"
 

@@ -1,5 +1,5 @@
-/* The operations of the table, for the instruction set of blocks_body.h, and softmax, tables and sequences. */
-#include "tape/blocks_sums.h"
+/* The operations of the table, for the instruction set of blocks_body.h, and tables and sequences. */
+#include "tape/blocks_matrices.h"
 
 /* Return the numbers of an operand, one for each sample of a block. The number of a uniform slot is written to the
  * buffer once for each sample. */
@@ -29,114 +29,6 @@ TARGET static void add_shares(const Block *block, int32_t slot, const double *re
         return;
     }
     EACH(a[i] += share[i])
-}
-
-/* --- softmax, and its logarithm --- */
-
-/* Find the greatest x of each sample. */
-TARGET static void greatest(const Block *block, const Softmax *s, double *copy, double *restrict most)
-{
-    const size_t width = WIDTH(block);
-    for (size_t i = 0; i < width; i++) {
-        most[i] = -INFINITY;
-    }
-    for (size_t k = 0; k < s->n; k++) {
-        const double *x = operand(block, s->x[k], copy);
-        for (size_t i = 0; i < width; i++) {
-            most[i] = x[i] > most[i] ? x[i] : most[i];
-        }
-    }
-}
-
-TARGET static void forward_softmax(const Block *block, const int32_t *code)
-{
-    const Softmax s = read_softmax(code);
-    const size_t width = WIDTH(block);
-    double *e = block->scratch, *most = e + s.n * BLOCK, *others = most + BLOCK, *difference = others + BLOCK;
-    uint8_t counted[BLOCK] = {0}; /* whether the greatest x, whose exponential is 1, was met */
-    double copy[BLOCK] ALIGNED;
-    for (size_t i = 0; i < width; i++) {
-        others[i] = 0.0;
-    }
-    greatest(block, &s, copy, most);
-    for (size_t k = 0; k < s.n; k++) {
-        const double *x = operand(block, s.x[k], copy);
-        for (size_t i = 0; i < width; i++) {
-            difference[i] = x[i] - most[i];
-        }
-        FAST.exp(difference, e + k * BLOCK, width);
-        for (size_t i = 0; i < width; i++) {
-            const bool first = difference[i] == 0.0 && !counted[i];
-            counted[i] |= first;
-            others[i] += first ? 0.0 : e[k * BLOCK + i];
-        }
-    }
-    if (code[0] == CODE_LOG_SOFTMAX) {
-        for (size_t i = 0; i < width; i++) {
-            others[i] = log1p(others[i]);
-        }
-    }
-    for (size_t k = 0; k < s.n; k++) {
-        if (s.out[k] < 0) {
-            continue;
-        }
-        double *z = varying(block, block->V, s.out[k]);
-        const double *x = operand(block, s.x[k], copy);
-        for (size_t i = 0; i < width; i++) {
-            z[i] = code[0] == CODE_SOFTMAX ? e[k * BLOCK + i] / (1.0 + others[i]) : (x[i] - most[i]) - others[i];
-        }
-        mark_suspicious(block, z);
-    }
-}
-
-TARGET static void backward_softmax(const Block *block, const int32_t *code)
-{
-    const Softmax s = read_softmax(code);
-    const size_t width = WIDTH(block);
-    double *share = block->scratch, *most = share + s.n * BLOCK, *sum = most + BLOCK, *weighted = sum + BLOCK;
-    const bool is_log = code[0] == CODE_LOG_SOFTMAX;
-    double copy[BLOCK] ALIGNED;
-    LargeShare large[BLOCK];
-    for (size_t i = 0; i < width; i++) {
-        sum[i] = 0.0;
-    }
-    greatest(block, &s, copy, most);
-    for (size_t k = 0; k < s.n; k++) {
-        const double *x = operand(block, s.x[k], copy);
-        double *own = share + k * BLOCK;
-        for (size_t i = 0; i < width; i++) {
-            weighted[i] = x[i] - most[i];
-        }
-        FAST.exp(weighted, own, width);
-        for (size_t i = 0; i < width; i++) {
-            sum[i] += own[i];
-        }
-    }
-    memset(weighted, 0, BLOCK * sizeof *weighted);
-    memset(large, 0, sizeof large);
-    for (size_t k = 0; k < s.n; k++) {
-        double *own = share + k * BLOCK;
-        const double *g = s.out[k] < 0 ? NULL : varying(block, block->A, s.out[k]);
-        for (size_t i = 0; i < width; i++) {
-            own[i] /= sum[i];
-            const double gi = g == NULL ? 0.0 : g[i], term = is_log ? gi : gi * own[i];
-            const bool is_large = own[i] > 0.5;
-            weighted[i] += term;
-            large[i].adjoint = is_large ? gi : large[i].adjoint;
-            large[i].rest += is_large ? 0.0 : own[i];
-            large[i].others += is_large ? 0.0 : term;
-        }
-    }
-    for (size_t k = 0; k < s.n; k++) {
-        double *own = share + k * BLOCK;
-        const double *g = s.out[k] < 0 ? NULL : varying(block, block->A, s.out[k]);
-        for (size_t i = 0; i < width; i++) {
-            const double gi = g == NULL ? 0.0 : g[i];
-            const double usual = is_log ? gi - own[i] * weighted[i] : own[i] * (gi - weighted[i]);
-            own[i] = own[i] > 0.5 ? adjoint_at_large_share(&large[i], own[i], is_log) : usual;
-        }
-        add_shares(block, s.x[k], own, false);
-    }
 }
 
 /* Compute z = op(x, y, w) for `width` numbers: a loop for each operation. */
@@ -271,6 +163,13 @@ TARGET static void shares_of(int op, int exponent, size_t width, const double *r
     }
     if (exponent == 1) {
         share[0] = g;
+        return;
+    }
+    if (op == OP_POW && wanted == 1) { /* from the result, without another power, where that keeps its digits */
+        for (size_t i = 0; i < width; i++) {
+            const bool easy = x[i] > 0.0 && keeps_digits(x[i]) && keeps_digits(y[i]) && keeps_digits(z[i]);
+            first[i] = share_of(g[i], easy ? y[i] * z[i] / x[i] : power_by_base(x[i], y[i], 0.0));
+        }
         return;
     }
     usual_shares(op, width, g, z, x, y, w, wanted, buffers);

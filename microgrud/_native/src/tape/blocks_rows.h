@@ -10,6 +10,13 @@ typedef struct {
 
 #define NO_SUM ((RowSum){EIGHT_TIMES(-0.0), EIGHT_TIMES(0.0)})
 
+LANE void add_vector(RowSum *sum, const Vec *numbers)
+{
+    const Vec x = *numbers, high = sum->high + x, part = high - sum->high;
+    sum->low += (sum->high - (high - part)) + (x - part);
+    sum->high = high;
+}
+
 /* Add eight numbers, or the squares of these numbers times `scale`. */
 LANE void add_eight(RowSum *sum, const double *numbers, const bool squares, double scale)
 {
@@ -17,9 +24,7 @@ LANE void add_eight(RowSum *sum, const double *numbers, const bool squares, doub
     if (squares) {
         x = (x * scale) * (x * scale);
     }
-    const Vec high = sum->high + x, part = high - sum->high;
-    sum->low += (sum->high - (high - part)) + (x - part);
-    sum->high = high;
+    add_vector(sum, &x);
 }
 
 /* Return `first` plus all lanes of a sum. */

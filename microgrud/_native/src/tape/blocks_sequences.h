@@ -67,12 +67,10 @@ TARGET static void logsumexp_of_lanes(const Block *block, const int32_t *code, d
         exponentials(block, &others, operand(block, code[3 + k], copy), top, e);
         add_lanes(block, &others, e);
     }
-    EACH(copy[i] = 1.0 + (others.high[i] + others.low[i]))
-    FAST.log(copy, e, width);
-    for (size_t i = 0; i < width; i++) { /* log1p(x) by log(1 + x), and what the sum has rounded off */
-        const double x = others.high[i] + others.low[i];
-        z[i] = top[i] + (e[i] + (x - (copy[i] - 1.0)) / copy[i]);
-    }
+    EACH(e[i] = others.high[i] + others.low[i])
+    EACH(copy[i] = 1.0 + e[i])
+    log1p_of_lanes(block, e, copy, z);
+    EACH(z[i] += top[i])
 }
 
 TARGET static void backward_logsumexp(const Block *block, const int32_t *code, const double *restrict g)
@@ -96,14 +94,20 @@ TARGET static void backward_logsumexp(const Block *block, const int32_t *code, c
 
 TARGET static void sum_of_lanes(const Block *block, const int32_t *code, double *restrict z)
 {
-    const size_t width = WIDTH(block);
-    double copy[BLOCK] ALIGNED;
-    const LaneSums sums = begin_sums(block, 0, -0.0);
-    for (int32_t k = 0; k < code[2]; k++) {
-        add_lanes(block, &sums, operand(block, code[3 + k], copy));
-    }
+    const int32_t *slots = code + 3, uniform = block->tape->uniform_count;
     const double divisor = code[0] == OP_MEAN ? (double)code[2] : 1.0;
-    EACH(z[i] = (sums.low[i] == 0.0 ? sums.high[i] : sums.high[i] + sums.low[i]) / divisor)
+    for (size_t i = 0; i < block->width; i += 8) {
+        RowSum sum = NO_SUM;
+        for (int32_t k = 0; k < code[2]; k++) {
+            const Vec x = slots[k] < uniform ? EIGHT_TIMES(block->U[slots[k]])
+                                             : load(varying(block, block->V, slots[k]) + i);
+            add_vector(&sum, &x);
+        }
+        for (size_t lane = 0; lane < 8; lane++) { /* a sum of only -0.0 is -0.0 */
+            const double high = sum.high[lane], low = sum.low[lane];
+            z[i + lane] = (low == 0.0 ? high : high + low) / divisor;
+        }
+    }
 }
 
 /* Find the norm of each sample times a scale, and the scale. */

@@ -1,4 +1,4 @@
-/* Sums of products, for the instruction set of blocks_body.h: linear instructions and matrices. */
+/* Sums of products, for the instruction set of blocks_body.h: linear instructions, and the parts of matrices. */
 #include "tape/blocks_vectors.h"
 
 TARGET static double sum_of(const Block *block, const double *x)
@@ -179,13 +179,29 @@ TARGET static void forward_linear(const Block *block, const int32_t *code)
     mark_suspicious(block, out); /* the eager sum, in another order, may be finite */
 }
 
+/* Add the shares of the products of two varying slots, which may be the same slot. */
+TARGET CONTRACTED static void add_products(const Block *block, const Linear *f)
+{
+    PRAGMA_CONTRACTED
+    for (size_t i = 0; i < block->width; i += 8) {
+        const Vec g = load(varying(block, block->A, f->out) + i);
+        for (size_t j = 0; j < f->products; j++) {
+            double *ax = varying(block, block->A, f->x[j]) + i, *ay = varying(block, block->A, f->y[j]) + i;
+            store(ax, load(ax) + g * load(varying(block, block->V, f->y[j]) + i));
+            store(ay, load(ay) + g * load(varying(block, block->V, f->x[j]) + i));
+        }
+    }
+}
+
 TARGET static void backward_linear(const Block *block, const int32_t *code, bool assign)
 {
     const Linear f = read_linear(code);
     const size_t width = WIDTH(block);
     double *V = block->V, *A = block->A;
     const double *restrict g = varying(block, A, f.out);
-    block->G[f.base] += sum_of(block, g);
+    if (!block->tape->is_constant[f.base]) {
+        block->G[f.base] += sum_of(block, g);
+    }
     for (size_t j = 0; j < f.plain; j++) {
         double *restrict a = varying(block, A, f.terms[j]);
         EACH(a[i] += g[i])
@@ -209,112 +225,7 @@ TARGET static void backward_linear(const Block *block, const int32_t *code, bool
         }
         EACH(a[i] = FUSED(w, g[i], a[i], HAS_FMA))
     }
-    for (size_t j = 0; j < f.products; j++) {
-        const double *x = varying(block, V, f.x[j]), *y = varying(block, V, f.y[j]);
-        double *ax = varying(block, A, f.x[j]), *ay = varying(block, A, f.y[j]);
-        for (size_t i = 0; i < width; i++) { /* x and y may be the same slot */
-            ax[i] = FUSED(g[i], y[i], ax[i], HAS_FMA);
-            ay[i] = FUSED(g[i], x[i], ay[i], HAS_FMA);
-        }
-    }
-}
-
-TARGET static void forward_matrix(const Block *block, const int32_t *code)
-{
-    const Matrix m = read_matrix(code);
-    size_t r = 0;
-    for (; r + 4 <= m.rows; r += 4) {
-        double *out[4];
-        const int32_t *u[4];
-        for (size_t k = 0; k < 4; k++) {
-            out[k] = varying(block, block->V, m.out[r + k]);
-            u[k] = m.u + (r + k) * m.columns;
-        }
-        four_sums(block, out, block->V, m.v, 0, u, 1, m.columns, m.base + r, true);
-    }
-    for (; r < m.rows; r++) {
-        double *out = varying(block, block->V, m.out[r]);
-        fill(block, out, block->U[m.base[r]]);
-        add_weighted(block, out, m.v, m.u + r * m.columns, m.columns);
-    }
-    for (r = 0; r < m.rows; r++) {
-        mark_suspicious(block, varying(block, block->V, m.out[r]));
-    }
-}
-
-/* Add to the adjoints of the numbers that a matrix is multiplied by: the transposed product, whose rows are the columns.
- */
-TARGET static void add_transposed(const Block *block, const Matrix m, bool assign)
-{
-    const size_t width = WIDTH(block);
-    double *A = block->A;
-    size_t j = 0;
-    for (; j + 4 <= m.columns; j += 4) {
-        double *a[4];
-        const int32_t *u[4];
-        for (size_t k = 0; k < 4; k++) {
-            a[k] = A + (size_t)m.v[j + k] * block->width;
-            u[k] = m.u + j + k;
-        }
-        four_sums(block, a, A, m.out, block->tape->uniform_count, u, m.columns, m.rows, NULL, assign);
-    }
-    for (; j < m.columns; j++) {
-        double *restrict a = A + (size_t)m.v[j] * block->width;
-        if (assign) {
-            fill(block, a, 0.0);
-        }
-        for (size_t r = 0; r < m.rows; r++) {
-            const double *restrict g = varying(block, A, m.out[r]), w = block->U[m.u[r * m.columns + j]];
-            EACH(a[i] = FUSED(w, g[i], a[i], HAS_FMA))
-        }
-    }
-}
-
-TARGET static void backward_matrix(const Block *block, const int32_t *code, bool assign)
-{
-    const Matrix m = read_matrix(code);
-    double *V = block->V, *A = block->A, *G = block->G;
-    for (size_t r = 0; r < m.rows; r++) {
-        G[m.base[r]] += sum_of(block, varying(block, A, m.out[r]));
-    }
-    bool wanted = false; /* usually all columns are inputs, or none */
-    for (size_t k = 0; k < m.columns; k++) {
-        wanted = wanted || m.v[k] >= block->unwanted;
-    }
-    if (wanted) {
-        add_transposed(block, m, assign);
-    }
-    /* The adjoints of the weights: the outer product, summed over the samples. */
-    size_t r = 0, j;
-    for (; r + 4 <= m.rows; r += 4) {
-        const double *g[4], *x[4];
-        double sums[16];
-        for (size_t k = 0; k < 4; k++) {
-            g[k] = varying(block, A, m.out[r + k]);
-        }
-        for (j = 0; j + 2 <= m.columns;) {
-            const size_t some = j + 4 <= m.columns ? 4 : 2;
-            for (size_t k = 0; k < some; k++) {
-                x[k] = V + (size_t)m.v[j + k] * block->width;
-            }
-            (some == 4 ? inner_4x4 : inner_4x2)(block, g, x, sums);
-            for (size_t p = 0; p < 4; p++) {
-                for (size_t q = 0; q < some; q++) {
-                    G[m.u[(r + p) * m.columns + j + q]] += sums[p * some + q];
-                }
-            }
-            j += some;
-        }
-        for (size_t p = 0; p < 4 && j < m.columns; p++) {
-            G[m.u[(r + p) * m.columns + j]] += inner(block, g[p], V + (size_t)m.v[j] * block->width);
-        }
-    }
-    for (; r < m.rows; r++) {
-        for (j = 0; j < m.columns; j++) {
-            const double *g = varying(block, A, m.out[r]), *x = V + (size_t)m.v[j] * block->width;
-            G[m.u[r * m.columns + j]] += inner(block, g, x);
-        }
-    }
+    add_products(block, &f);
 }
 
 /* --- without a batch: sums over neighbouring slots --- */

@@ -19,10 +19,34 @@ TARGET static void mark_suspicious(const Block *block, const double *restrict z)
     }
 }
 
+/* Do the same for several slots; -1 stands for none. */
+TARGET static void mark_all_suspicious(const Block *block, const int32_t *slots, size_t count)
+{
+    for (size_t i = 0; i < block->width; i += 8) {
+        Vec doubts = load(block->suspicious + i);
+        for (size_t k = 0; k < count; k++) {
+            if (slots[k] >= 0) {
+                const Vec z = load(varying(block, block->V, slots[k]) + i);
+                doubts += z - z;
+            }
+        }
+        store(block->suspicious + i, doubts);
+    }
+}
+
 TARGET static void fill(const Block *block, double *restrict z, double number)
 {
     const Vec all = EIGHT_TIMES(number);
     for (size_t i = 0; i < block->width; i += 8) {
         store(z + i, all);
     }
+}
+
+/* Write log1p(x) = log(whole) and what the sum whole = 1 + x has rounded off. */
+TARGET __attribute__((noinline)) static void log1p_of_lanes(const Block *block, const double *restrict x,
+                                                            const double *restrict whole, double *restrict z)
+{
+    const size_t width = WIDTH(block);
+    FAST.log(whole, z, width);
+    EACH(z[i] += (x[i] - (whole[i] - 1.0)) / whole[i])
 }

@@ -1,5 +1,5 @@
 /* Wide instructions of programs without a batch, for the instruction set of blocks_body.h. */
-#include "tape/blocks_operations.h"
+#include "tape/blocks_softmax.h"
 
 
 /* Tell whether a multiple of 8 numbers are finite. */

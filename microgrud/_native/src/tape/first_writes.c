@@ -179,6 +179,12 @@ static uint8_t first_writes_of(Touches *touches, const int32_t *code)
     return first;
 }
 
+static int compare_slots(const void *one, const void *other)
+{
+    const int32_t x = *(const int32_t *)one, y = *(const int32_t *)other;
+    return (x > y) - (x < y);
+}
+
 int find_first_writes(Tape *tape)
 {
     const size_t slots = (size_t)tape->varying_count;
@@ -201,6 +207,7 @@ int find_first_writes(Tape *tape)
             tape->first_writes[k] = first_writes_of(&touches, tape->code + tape->starts[k]);
         }
         clear_all_first(&touches, tape->input_slots, tape->inputs);
+        qsort(tape->cleared_slots, tape->cleared, sizeof *tape->cleared_slots, compare_slots);
     }
     PyMem_Free(flags);
     return 0;

@@ -34,7 +34,7 @@ extern INTERNAL bool never_raises[OP_COUNT];
  * for an instruction that the backward pass leaves out. */
 enum { UNWANTED = 4, SKIPPED = 0x80 };
 
-enum { WIDE_HEAD = 8, WIDE_LINEAR_HEAD = 7 }; /* how many numbers come before the slots */
+enum { WIDE_HEAD = 8, WIDE_LINEAR_HEAD = 7, MATRIX_HEAD = 5 }; /* how many numbers come before the slots */
 
 /* --- the slots of an instruction --- */
 
@@ -72,9 +72,10 @@ static inline size_t stretches_of(const int32_t *code, bool uniform, Stretch fou
         return 4;
     }
     case CODE_MATRIX:
-        found[0] = (Stretch){RESULT, 3, (size_t)code[1]};
-        found[1] = (Stretch){PLACE, 3 + 2 * (size_t)code[1], (size_t)code[2]};
-        return 2;
+        found[0] = (Stretch){RESULT, MATRIX_HEAD, (size_t)code[1]};
+        found[1] = (Stretch){OPERAND, MATRIX_HEAD + 2 * (size_t)code[1], (size_t)code[3] * (size_t)code[1]};
+        found[2] = (Stretch){PLACE, found[1].first + found[1].count, (size_t)code[2]};
+        return 3;
     case CODE_DOT:
         found[1] = (Stretch){OPERAND, 2, 1};
         found[2] = (Stretch){ROW, 4, 2};
@@ -131,17 +132,20 @@ static inline Linear read_linear(const int32_t *code)
     return f;
 }
 
-/* out[r] = U[base[r]] + sum over j of U[u[r][j]] * v[j]. The v are given as indices among the varying slots. */
+/* out[r] = U[base[r]] + plain[r] + sum over j of U[u[r][j]] * v[j]. There may be no plain terms. The v are given as
+ * indices among the varying slots. */
 typedef struct {
     size_t rows, columns;
-    const int32_t *out, *base, *v, *u;
+    bool in_rows; /* the u of each row are consecutive slots */
+    const int32_t *out, *base, *terms, *v, *u;
 } Matrix;
 
 static inline Matrix read_matrix(const int32_t *code)
 {
-    Matrix m = {(size_t)code[1], (size_t)code[2], code + 3, NULL, NULL, NULL};
+    Matrix m = {(size_t)code[1], (size_t)code[2], code[4] != 0, code + MATRIX_HEAD, NULL, NULL, NULL, NULL};
     m.base = m.out + m.rows;
-    m.v = m.base + m.rows;
+    m.terms = code[3] != 0 ? m.base + m.rows : NULL;
+    m.v = m.base + (1 + (size_t)code[3]) * m.rows;
     m.u = m.v + m.columns;
     return m;
 }

@@ -17,10 +17,10 @@ typedef enum { UNKNOWN = 0, WRITTEN, CONSTANT, INDEX } SlotState;
 /* The smallest numbers that pay: of sums in a matrix, of terms in each sum, and of consecutive slots in a dot. */
 enum { FEWEST_ROWS = 2, FEWEST_COLUMNS = 2, FEWEST_PER_DOT = 4 };
 
-/* Sums over the same numbers, which become one matrix. */
+/* Sums over the same numbers, which become one matrix; each of them has a plain term, or none has. */
 typedef struct {
     size_t count;
-    Ints outs, bases, weighted, weights; /* the weighted slots are the same for all rows */
+    Ints outs, bases, terms, weighted, weights; /* the weighted slots are the same for all rows */
 } Rows;
 
 /* All results of a softmax over the same numbers. */
@@ -40,6 +40,8 @@ typedef struct {
     Ints terms, fixed, xs, ys, weighted, weights, fixed_xs, fixed_ys;
     int32_t *met; /* for each slot, the last sum in which it was weighted */
     int32_t sums;
+    int32_t *waits; /* for each slot, the number from 1 of the rows that its instruction has waited for; or 0 */
+    int32_t flushes;
     int32_t *constant_indices; /* for each slot of a constant, the constant as an index; -1 if it is none */
     Softmaxes *softmaxes; /* in the order of their first instructions */
     size_t softmax_count, softmax_capacity, next_softmax;
@@ -275,13 +277,21 @@ static Built write_matrix(Lowering *l)
 {
     const Rows *rows = &l->rows;
     Ints *numbers = &l->lowered->batch_code.numbers;
-    const size_t count = 3 + 2 * rows->count + rows->weighted.count + rows->weights.count;
+    const size_t count = MATRIX_HEAD + 2 * rows->count + rows->terms.count + rows->weighted.count + rows->weights.count;
     Built built = begin_instruction(&l->lowered->batch_code, count);
     if (built == BUILT) {
-        const int32_t head[] = {CODE_MATRIX, (int32_t)rows->count, (int32_t)rows->weighted.count};
-        put_ints(numbers, head, 3);
+        const int32_t *weights = rows->weights.items;
+        const size_t columns = rows->weighted.count;
+        bool in_rows = true;
+        for (size_t r = 0; r < rows->count; r++) {
+            in_rows = in_rows && are_consecutive(weights + r * columns, columns);
+        }
+        const int32_t head[MATRIX_HEAD] = {CODE_MATRIX, (int32_t)rows->count, (int32_t)columns, rows->terms.count > 0,
+                                           in_rows};
+        put_ints(numbers, head, MATRIX_HEAD);
         put_ints(numbers, rows->outs.items, rows->count);
         put_ints(numbers, rows->bases.items, rows->count);
+        put_ints(numbers, rows->terms.items, rows->terms.count);
         put_indices(l, numbers, &rows->weighted);
         put_ints(numbers, rows->weights.items, rows->weights.count);
     }
@@ -311,25 +321,27 @@ static Built flush(Lowering *l)
     Rows *rows = &l->rows;
     const Ints none = {NULL, 0, 0};
     Built built = BUILT;
+    l->flushes++;
     if (rows->count >= FEWEST_ROWS) {
         built = write_matrix(l);
     } else {
         for (size_t r = 0; r < rows->count && built == BUILT; r++) {
-            built = write_linear(l, &l->lowered->batch_code, rows->outs.items[r], rows->bases.items[r], &none,
+            built = write_linear(l, &l->lowered->batch_code, rows->outs.items[r], rows->bases.items[r], &rows->terms,
                                  &rows->weighted, rows->weights.items + r * rows->weighted.count, &none, &none);
         }
     }
-    rows->count = rows->outs.count = rows->bases.count = rows->weighted.count = rows->weights.count = 0;
+    rows->count = rows->outs.count = rows->bases.count = rows->terms.count = 0;
+    rows->weighted.count = rows->weights.count = 0;
     return built == BUILT ? append_waiting(l) : built;
 }
 
-/* Let a sum wait for others over the same numbers. */
-static Built add_row(Lowering *l, int32_t out, int32_t base)
+/* Let a sum wait for others over the same numbers. Its plain term must not wait itself (`is_late`). */
+static Built add_row(Lowering *l, int32_t out, int32_t base, bool is_late)
 {
     Rows *rows = &l->rows;
     Built built = BUILT;
     if (rows->count > 0 &&
-        (rows->weighted.count != l->weighted.count ||
+        (is_late || rows->terms.count != rows->count * l->terms.count || rows->weighted.count != l->weighted.count ||
          memcmp(rows->weighted.items, l->weighted.items, l->weighted.count * sizeof *l->weighted.items) != 0)) {
         built = flush(l);
     }
@@ -338,6 +350,7 @@ static Built add_row(Lowering *l, int32_t out, int32_t base)
     }
     if (built != BUILT || (built = push_int(&rows->outs, out)) != BUILT ||
         (built = push_int(&rows->bases, base)) != BUILT ||
+        (l->terms.count > 0 && (built = push_int(&rows->terms, l->terms.items[0])) != BUILT) ||
         (built = reserve_ints(&rows->weights, l->weights.count)) != BUILT) {
         return built;
     }
@@ -400,17 +413,20 @@ static Built sort_terms(Lowering *l, size_t k, bool *distinct)
 static Built add_linear(Lowering *l, size_t k, bool varies)
 {
     const int32_t out = lowered_slot(l, l->p.outs.items[k]);
-    bool distinct = false;
+    bool distinct = false, is_late = false;
     int32_t base = 0;
     Built built = sort_terms(l, k, &distinct);
+    for (int32_t j = 0; j < l->p.plains.items[k]; j++) {
+        is_late |= l->waits[operands_of(l, k)[j]] > l->flushes;
+    }
     if (built == BUILT && !varies) {
         return add_sum(l, out, &l->fixed, &l->fixed_xs, &l->fixed_ys);
     }
     if (built != BUILT || (built = base_of_sum(l, &base)) != BUILT) {
         return built;
     }
-    if (l->terms.count == 0 && l->xs.count == 0 && l->weighted.count >= FEWEST_COLUMNS && distinct) {
-        return add_row(l, out, base);
+    if (l->terms.count <= 1 && l->xs.count == 0 && l->weighted.count >= FEWEST_COLUMNS && distinct) {
+        return add_row(l, out, base, is_late);
     }
     return write_linear(l, code_of_batch(l), out, base, &l->terms, &l->weighted, l->weights.items, &l->xs, &l->ys);
 }
@@ -448,7 +464,7 @@ static Built renumber(Lowering *l)
     return built;
 }
 
-static Built add_instruction(Lowering *l, size_t k)
+static Built add_by_kind(Lowering *l, size_t k)
 {
     const int32_t code = l->p.codes.items[k], out = l->p.outs.items[k], *operands = operands_of(l, k);
     const size_t count = operand_count(l, k);
@@ -468,6 +484,14 @@ static Built add_instruction(Lowering *l, size_t k)
     }
     return add_simple(l, varies ? code_of_batch(l) : &l->lowered->uniform_code, l->p.native_codes.items[code], out,
                       operands, count, kind_of(l, code) == KIND_TAKE);
+}
+
+static Built add_instruction(Lowering *l, size_t k)
+{
+    const Built built = add_by_kind(l, k);
+    const int32_t out = l->p.outs.items[k];
+    l->waits[out] = l->varies[out] && l->rows.count > 0 ? l->flushes + 1 : 0;
+    return built;
 }
 
 /* --- the check --- */
@@ -585,8 +609,10 @@ static Built lower_all(Lowering *l)
     l->states = PyMem_RawCalloc(p->slots + 1, 1);
     l->varies = PyMem_RawCalloc(p->slots + 1, 1);
     l->met = PyMem_RawCalloc(p->slots + 1, sizeof *l->met);
+    l->waits = PyMem_RawCalloc(p->slots + 1, sizeof *l->waits);
     l->constant_indices = PyMem_RawMalloc((p->slots + 1) * sizeof *l->constant_indices);
-    if (l->states == NULL || l->varies == NULL || l->met == NULL || l->constant_indices == NULL) {
+    if (l->states == NULL || l->varies == NULL || l->met == NULL || l->waits == NULL ||
+        l->constant_indices == NULL) {
         return NO_MEMORY;
     }
     Built built = check_program(l);
@@ -614,15 +640,17 @@ Built lower(const Program *program, Lowered *lowered)
     l.p = *program;
     l.lowered = lowered;
     const Built built = lower_all(&l);
-    Ints *ints[] = {&l.waiting.numbers, &l.waiting.starts, &l.rows.outs,    &l.rows.bases,       &l.rows.weighted,
-                    &l.rows.weights,    &l.terms,          &l.fixed,        &l.xs,               &l.ys,
-                    &l.weighted,        &l.weights,        &l.fixed_xs,     &l.fixed_ys,         &l.softmax_outs};
+    Ints *ints[] = {&l.waiting.numbers, &l.waiting.starts, &l.rows.outs,    &l.rows.bases,       &l.rows.terms,
+                    &l.rows.weighted,   &l.rows.weights,   &l.terms,        &l.fixed,            &l.xs,
+                    &l.ys,              &l.weighted,       &l.weights,      &l.fixed_xs,         &l.fixed_ys,
+                    &l.softmax_outs};
     for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
         PyMem_RawFree(ints[k]->items);
     }
     PyMem_RawFree(l.states);
     PyMem_RawFree(l.varies);
     PyMem_RawFree(l.met);
+    PyMem_RawFree(l.waits);
     PyMem_RawFree(l.constant_indices);
     PyMem_RawFree(l.softmaxes);
     PyMem_RawFree(l.seen.cells);

@@ -136,8 +136,11 @@ static size_t set_status(const Block *block, const Batch *batch, size_t start, s
 static void clear_adjoints(const Block *block)
 {
     const Tape *tape = block->tape;
-    for (size_t k = 0; k < tape->cleared; k++) {
-        memset(varying(block, block->A, tape->cleared_slots[k]), 0, block->width * sizeof(double));
+    for (size_t k = 0, end; k < tape->cleared; k = end) {
+        const int32_t first = tape->cleared_slots[k];
+        for (end = k + 1; end < tape->cleared && tape->cleared_slots[end] == first + (int32_t)(end - k); end++) {
+        }
+        memset(varying(block, block->A, first), 0, (end - k) * block->width * sizeof(double));
     }
 }
 

@@ -98,7 +98,7 @@ typedef struct {
     bool *is_constant; /* the same, by slot; the tapes of a program share both */
     uint8_t *first_writes; /* for each instruction, bits of the operands whose adjoints the backward pass assigns; see
                               UNWANTED and SKIPPED */
-    int32_t *cleared_slots; /* their adjoints have to be cleared before a backward pass */
+    int32_t *cleared_slots; /* in order: their adjoints have to be cleared before a backward pass */
     size_t cleared;
     size_t longest; /* the greatest number of operands of an operation over a sequence */
     size_t kept;    /* how many numbers operations over rows keep for the backward pass */
