@@ -21,6 +21,8 @@
 #include "ops/elementary.h"
 #include "ops/kernels.h"
 
+#define NOINLINE __attribute__((noinline))
+
 /* The arrays must not overlap. The loops are fastest for multiples of 8 numbers. */
 typedef void (*ElementaryBlock)(const double *x, double *y, size_t n);
 

@@ -25,8 +25,6 @@
         }                                                                                                              \
     }
 
-#define NOINLINE __attribute__((noinline))
-
 /* --- tanh and sigmoid, eight numbers at a time --- */
 
 /* Find the quarters of eight magnitudes, and gather all their bits. */

@@ -1,8 +1,9 @@
 /* The loops of the interpreter over blocks of samples, for one instruction set, whose settings (such as those of
  * ops/avx2.h) come before. Each of blocks_vectors.h, blocks_sums.h, blocks_matrices.h, blocks_operations.h,
- * blocks_softmax.h, blocks_wide.h, blocks_rows.h, blocks_sequences.h and this file includes the one before.
+ * blocks_softmax.h, blocks_wide.h, blocks_rows.h, blocks_sequences.h, blocks_spans.h and this file includes the one
+ * before.
  */
-#include "tape/blocks_sequences.h"
+#include "tape/blocks_spans.h"
 
 /* Put the number of a guard that does not hold into `failed`, unless an earlier one has failed. */
 TARGET static void check_guards(const Block *block, double *restrict failed)
@@ -43,6 +44,9 @@ TARGET static void forward_block(const Block *block)
         case CODE_MATRIX:
             forward_matrix(block, code);
             break;
+        case CODE_SPAN:
+            forward_span(block, code);
+            break;
         case CODE_TAKE:
             forward_take(block, code);
             break;
@@ -77,6 +81,9 @@ TARGET static void backward_block(const Block *block)
             break;
         case CODE_MATRIX:
             backward_matrix(block, code, tape->first_writes[k]);
+            break;
+        case CODE_SPAN:
+            backward_span(block, code, tape->first_writes[k]);
             break;
         case CODE_TAKE:
             backward_take(block, code);

@@ -38,8 +38,8 @@ TARGET static void forward_matrix(const Block *block, const int32_t *code)
     mark_all_suspicious(block, m.out, m.rows);
 }
 
-/* Add to the adjoints of the numbers that a matrix is multiplied by: the transposed product, whose rows are the columns.
- */
+/* Add to the adjoints of the numbers that a matrix is multiplied by: the transposed product, whose rows are the
+ * columns. */
 TARGET static void add_transposed(const Block *block, const Matrix m, bool assign)
 {
     const size_t width = WIDTH(block);
@@ -102,10 +102,6 @@ TARGET static void add_outer(const Block *block, const Matrix m)
     }
 }
 
-/* The width up to which blocks are narrow: the adjoints of weights are then summed sample by sample for eight weights
- * at a time, which needs no totals of vectors. */
-#define NARROW 32
-
 /* Write eight varying slots, from the index v[first] on, with the numbers of a sample side by side, and 16 numbers from
  * one sample to the next; zeros in place of slots beyond `count`. */
 TARGET LANE void transpose_eight(const Block *block, const int32_t *v, size_t first, size_t count,
@@ -146,7 +142,8 @@ TARGET LANE void add_to_weights(double *restrict G, const int32_t *u, bool in_ro
     }
 }
 
-/* Do what add_outer does for a narrow block: 16 columns at a time. */
+/* Do what add_outer does for a narrow block, for 16 columns at a time. The adjoints of eight weights are summed sample
+ * by sample, which needs no totals of vectors. */
 TARGET CONTRACTED static void add_narrow_outer(const Block *block, const Matrix m)
 {
     PRAGMA_CONTRACTED

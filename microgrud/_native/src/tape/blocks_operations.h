@@ -188,7 +188,7 @@ TARGET static void forward_simple(const Block *block, const int32_t *code)
         FAST.tanh_and_slope(x, z, varying(block, block->V, code[4]), WIDTH(block));
         return;
     }
-    const int exponent = small_exponent(block->tape, code, block->U);
+    const int exponent = small_exponent(block->tape, code[0], n > 1 ? slots[1] : 0, block->U);
     values_of(code[0], exponent, block->width, x, y, w, z);
     if (!never_raises[code[0]]) {
         mark_suspicious(block, z);
@@ -219,7 +219,7 @@ TARGET static void backward_simple(const Block *block, const int32_t *code, unsi
     const double *w = n > 2 ? operand(block, slots[2], buffers[2]) : x;
     const double *z = varying(block, block->V, code[1]), *g = varying(block, block->A, code[1]), *share[3];
     const unsigned wanted = wanted_slopes(tape, slots, n) & ~(assign >> UNWANTED);
-    const int exponent = small_exponent(tape, code, block->U);
+    const int exponent = small_exponent(tape, code[0], n > 1 ? slots[1] : 0, block->U);
     shares_of(code[0], exponent, block->width, g, z, x, y, w, wanted, shares, share);
     for (size_t k = 0; k < n; k++) {
         if (wanted >> k & 1) {

@@ -2,6 +2,9 @@
 #include "tape/blocks.h"
 #include "tape/instructions.h"
 
+/* The width up to which a block is narrow: latencies count for more than the number of operations. */
+#define NARROW 32
+
 #define FAST OF_SET(elementary)
 #define WIDTH(block) ((block)->width & ~(size_t)7) /* tells the compiler that no samples are left over */
 #define EIGHT_TIMES(x) ((Vec){(x), (x), (x), (x), (x), (x), (x), (x)})
@@ -19,9 +22,17 @@ TARGET static void mark_suspicious(const Block *block, const double *restrict z)
     }
 }
 
-/* Do the same for several slots; -1 stands for none. */
+/* Do the same for several slots; -1 stands for none. In a narrow block the sum would wait for its own last store. */
 TARGET static void mark_all_suspicious(const Block *block, const int32_t *slots, size_t count)
 {
+    for (size_t k = 0; block->width > NARROW && k < count; k++) {
+        if (slots[k] >= 0) {
+            mark_suspicious(block, varying(block, block->V, slots[k]));
+        }
+    }
+    if (block->width > NARROW) {
+        return;
+    }
     for (size_t i = 0; i < block->width; i += 8) {
         Vec doubts = load(block->suspicious + i);
         for (size_t k = 0; k < count; k++) {
@@ -43,8 +54,8 @@ TARGET static void fill(const Block *block, double *restrict z, double number)
 }
 
 /* Write log1p(x) = log(whole) and what the sum whole = 1 + x has rounded off. */
-TARGET __attribute__((noinline)) static void log1p_of_lanes(const Block *block, const double *restrict x,
-                                                            const double *restrict whole, double *restrict z)
+TARGET NOINLINE static void log1p_of_lanes(const Block *block, const double *restrict x, const double *restrict whole,
+                                           double *restrict z)
 {
     const size_t width = WIDTH(block);
     FAST.log(whole, z, width);

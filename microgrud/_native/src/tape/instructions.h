@@ -16,6 +16,7 @@ enum {
     CODE_SOFTMAX,
     CODE_LOG_SOFTMAX,
     CODE_TANH,
+    CODE_SPAN, /* spans.c merges several instructions into one of these */
     /* rows.c turns operations over consecutive slots into these */
     CODE_ROW,
     CODE_ROW_SOFTMAX,
@@ -34,7 +35,7 @@ extern INTERNAL bool never_raises[OP_COUNT];
  * for an instruction that the backward pass leaves out. */
 enum { UNWANTED = 4, SKIPPED = 0x80 };
 
-enum { WIDE_HEAD = 8, WIDE_LINEAR_HEAD = 7, MATRIX_HEAD = 5 }; /* how many numbers come before the slots */
+enum { WIDE_HEAD = 8, WIDE_LINEAR_HEAD = 7, MATRIX_HEAD = 5, SPAN_HEAD = 7 }; /* numbers before the slots */
 
 /* --- the slots of an instruction --- */
 
@@ -206,6 +207,31 @@ static inline Wide read_wide(const int32_t *code, const double *U)
         slots += (wide.rows | wide.same) >> k & 1 ? 1 : wide.n;
     }
     return wide;
+}
+
+/* How the slots of an operand go on in a span: the same one, uniform or varying; consecutive varying slots; a list of
+ * uniform slots. */
+typedef enum { SPAN_SAME, SPAN_STEP, SPAN_LISTED } SpanKind;
+
+/* One operation of a batch, n times, whose results are consecutive slots from `out` on, as are the derivatives of a
+ * tanh from `slope` on. There is one slot of an operand, the first, or a list of n. */
+typedef struct {
+    int32_t op, out, slope;
+    size_t arity, n;
+    SpanKind kinds[3];
+    const int32_t *slots[3];
+} Span;
+
+static inline Span read_span(const int32_t *code)
+{
+    Span span = {code[1], code[4], code[5], (size_t)code[2], (size_t)code[3], {SPAN_SAME}, {NULL}};
+    const int32_t *slots = code + SPAN_HEAD;
+    for (size_t j = 0; j < span.arity; j++) {
+        span.kinds[j] = (SpanKind)(code[6] >> (2 * j) & 3);
+        span.slots[j] = slots;
+        slots += span.kinds[j] == SPAN_LISTED ? span.n : 1;
+    }
+    return span;
 }
 
 /* Sums without a batch. CODE_WIDE_LINEAR has n sums with the same number of terms and pairs, CODE_LINEAR has one. Each
@@ -387,12 +413,12 @@ static inline bool is_power(int32_t op)
 
 /* Return the exponent of a power with the constant exponent 1 or 2, and 0 otherwise. With pow such a power takes 20
  * times as long. */
-static inline int small_exponent(const Tape *tape, const int32_t *code, const double *U)
+static inline int small_exponent(const Tape *tape, int32_t op, int32_t exponent, const double *U)
 {
-    if (!is_power(code[0]) || code[4] >= tape->uniform_count || !tape->is_constant[code[4]]) {
+    if (!is_power(op) || exponent >= tape->uniform_count || !tape->is_constant[exponent]) {
         return 0;
     }
-    return U[code[4]] == 2.0 ? 2 : U[code[4]] == 1.0 ? 1 : 0;
+    return U[exponent] == 2.0 ? 2 : U[exponent] == 1.0 ? 1 : 0;
 }
 
 static inline void clear_adjoints_of_constants(const Tape *tape, double *G)

@@ -12,7 +12,7 @@
 typedef enum { KIND_SIMPLE, KIND_SUM, KIND_TAKE, KIND_SOFTMAX, KIND_TANH } Kind;
 
 /* The states of a slot of the program so far. */
-typedef enum { UNKNOWN = 0, WRITTEN, CONSTANT, INDEX } SlotState;
+typedef enum { UNKNOWN = 0, WRITTEN, CONSTANT, INDEX, COMPUTED } SlotState;
 
 /* The smallest numbers that pay: of sums in a matrix, of terms in each sum, and of consecutive slots in a dot. */
 enum { FEWEST_ROWS = 2, FEWEST_COLUMNS = 2, FEWEST_PER_DOT = 4 };
@@ -34,6 +34,7 @@ typedef struct {
     Lowered *lowered;
     uint8_t *states; /* by slot of the program: a SlotState */
     uint8_t *varies; /* by slot of the program */
+    Ints order;      /* of the instructions */
     int32_t zero, next_base;
     Code waiting;
     Rows rows;
@@ -212,7 +213,8 @@ static Built group_of_softmax(Lowering *l, size_t k, int32_t *group)
 static Built group_softmaxes(Lowering *l)
 {
     Built built = BUILT;
-    for (size_t k = 0; k < l->p.codes.count && built == BUILT; k++) {
+    for (size_t j = 0; j < l->order.count && built == BUILT; j++) {
+        const size_t k = (size_t)l->order.items[j];
         if (kind_of(l, l->p.codes.items[k]) != KIND_SOFTMAX) {
             continue;
         }
@@ -433,7 +435,7 @@ static Built add_linear(Lowering *l, size_t k, bool varies)
 
 /* --- slots and instructions --- */
 
-/* Find the varying slots, and renumber all slots: uniform ones first. */
+/* Find the varying slots, and renumber all slots: uniform ones first; results of instructions last, in their order. */
 static Built renumber(Lowering *l)
 {
     size_t uniform = 0, bases = 0;
@@ -457,11 +459,21 @@ static Built renumber(Lowering *l)
     l->zero = l->lowered->uniform - 1;
     l->lowered->varying = (int32_t)(l->p.slots - uniform);
     int32_t counts[] = {0, l->lowered->uniform};
-    Built built = reserve_ints(&l->lowered->slots, l->p.slots);
-    for (size_t slot = 0; slot < l->p.slots && built == BUILT; slot++) {
-        put_int(&l->lowered->slots, counts[l->varies[slot]]++);
+    Built built = schedule(&l->p, l->varies, &l->order);
+    if (built != BUILT || (built = reserve_ints(&l->lowered->slots, l->p.slots)) != BUILT) {
+        return built;
     }
-    return built;
+    for (size_t slot = 0; slot < l->p.slots; slot++) {
+        const bool is_result = l->varies[slot] && l->states[slot] == COMPUTED;
+        put_int(&l->lowered->slots, is_result ? -1 : counts[l->varies[slot]]++);
+    }
+    for (size_t k = 0; k < l->order.count; k++) {
+        const int32_t out = l->p.outs.items[l->order.items[k]];
+        if (l->varies[out]) {
+            l->lowered->slots.items[out] = counts[true]++;
+        }
+    }
+    return BUILT;
 }
 
 static Built add_by_kind(Lowering *l, size_t k)
@@ -566,7 +578,7 @@ static Built check_instruction(const Lowering *l, size_t k)
         return NOT_LOWERED;
     }
     return operands_fit(l, p->native_codes.items[code], operands, (size_t)(end - start), p->plains.items[k]) &&
-                   mark_written(l, p->outs.items + k, 1, WRITTEN, false)
+                   mark_written(l, p->outs.items + k, 1, COMPUTED, false)
                ? BUILT
                : NOT_VALID;
 }
@@ -627,8 +639,8 @@ static Built lower_all(Lowering *l)
     }
     built = built == BUILT ? renumber(l) : built;
     built = built == BUILT ? group_softmaxes(l) : built;
-    for (size_t k = 0; k < l->p.codes.count && built == BUILT; k++) {
-        built = add_instruction(l, k);
+    for (size_t k = 0; k < l->order.count && built == BUILT; k++) {
+        built = add_instruction(l, (size_t)l->order.items[k]);
     }
     return built == BUILT ? flush(l) : built;
 }
@@ -643,7 +655,7 @@ Built lower(const Program *program, Lowered *lowered)
     Ints *ints[] = {&l.waiting.numbers, &l.waiting.starts, &l.rows.outs,    &l.rows.bases,       &l.rows.terms,
                     &l.rows.weighted,   &l.rows.weights,   &l.terms,        &l.fixed,            &l.xs,
                     &l.ys,              &l.weighted,       &l.weights,      &l.fixed_xs,         &l.fixed_ys,
-                    &l.softmax_outs};
+                    &l.softmax_outs,     &l.order};
     for (size_t k = 0; k < sizeof ints / sizeof *ints; k++) {
         PyMem_RawFree(ints[k]->items);
     }

@@ -60,6 +60,7 @@ static Block block_in(const Tape *tape, const Batch *batch, size_t width, double
 {
     const size_t varying_numbers = (size_t)tape->varying_count * width;
     double *A = workspace + varying_numbers, *suspicious = A + (is_backward(batch) ? varying_numbers : 0);
+    tape = tape->narrow != NULL && 2 * width <= BLOCK ? tape->narrow : tape;
     const Block block = {tape, width, workspace, A, batch->U, G, suspicious + BLOCK, suspicious, unwanted};
     return block;
 }

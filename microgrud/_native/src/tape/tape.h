@@ -53,6 +53,7 @@
  *   - lowering.c checks a program in Python's arrays, refuses whatever would read or write outside of the slots, and
  *     writes its instructions; liveness.c writes them again with fewer slots;
  *   - type.c makes the tapes of a program, and defines their type, Tapes;
+ *   - schedule.c puts equal instructions of a batch next to each other, and spans.c merges them;
  *   - first_writes.c finds adjoints that can be assigned instead of cleared and added to;
  *   - wide.c and reorder.c turn many equal instructions of a program without a batch into vector loops, and rows.c an
  *     operation over many consecutive slots;
@@ -84,7 +85,7 @@ typedef struct {
 typedef struct Blocks Blocks;
 
 /* The instructions of a program that writes one kind of slots, uniform or varying. */
-typedef struct {
+typedef struct Tape {
     int32_t uniform_count, varying_count;
     size_t count; /* of instructions */
     int32_t *code;
@@ -106,6 +107,7 @@ typedef struct {
     const Blocks *blocks; /* the loops for an instruction set */
     double *spare; /* a workspace, kept for the next call */
     size_t spare_size; /* the number of doubles in it */
+    struct Tape *narrow; /* the same with equal instructions merged, for narrow blocks; shares other arrays; or NULL */
 } Tape;
 
 /* A recorded program as it runs, for arguments of which some vary. Its arrays hold slots of the tapes. */
@@ -133,6 +135,9 @@ INTERNAL int widen(Tape *tape);
 /* `uses` has zeros, but for slots whose adjoints are also given by others; NULL if instructions of a batch read all. */
 INTERNAL int find_rows(Tape *tape, uint8_t *uses);
 INTERNAL void mark_rows(int32_t *code);
+/* spans.c: likewise, for a batch whose first writes are found. */
+INTERNAL int merge_spans(Tape *tape);
+INTERNAL void free_narrow(Tape *tape);
 /* reorder.c: give the slots of a program without a batch another order, and write the new place of each. */
 INTERNAL void reorder_slots(Tape *tape, int32_t *new_slots);
 

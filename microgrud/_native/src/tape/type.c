@@ -20,6 +20,7 @@ static void free_tape(Tape *tape)
     PyMem_Free(tape->first_writes);
     PyMem_Free(tape->cleared_slots);
     free(tape->spare);
+    free_narrow(tape);
 }
 
 static void tapes_dealloc(PyObject *self)
@@ -266,7 +267,7 @@ static bool make_tapes(Tapes *tapes, const Program *program, Lowered *lowered, P
         return false;
     }
     take_code(&tapes->batch, &lowered->batch_code);
-    return find_first_writes(&tapes->batch) == 0;
+    return find_first_writes(&tapes->batch) == 0 && merge_spans(&tapes->batch) == 0;
 }
 
 /* Tapes(codes, ...): see NativeExecutor in microgrud/tape/executors.py. */

@@ -179,7 +179,7 @@ static bool run_forward(const Tape *tape, double *U, double *G, double *scratch)
         const Op op = (Op)code[0];
         if (op < OP_LAST_TERNARY) {
             const double x = U[slots[0]];
-            const int exponent = small_exponent(tape, code, U);
+            const int exponent = small_exponent(tape, code[0], code[4], U);
             z = exponent == 2   ? x * x
                 : exponent == 1 ? x
                                 : value_of(op, x, n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0);
@@ -296,7 +296,7 @@ void backward_uniform(const Tape *tape, const double *U, double *G, double *scra
         double *slopes = few;
         if (op < OP_LAST_TERNARY) {
             const unsigned wanted = wanted_slopes(tape, slots, n);
-            const int exponent = small_exponent(tape, code, U);
+            const int exponent = small_exponent(tape, code[0], code[4], U);
             if (exponent > 0) {
                 few[0] = exponent == 2 ? 2.0 * U[slots[0]] : 1.0;
             } else {
