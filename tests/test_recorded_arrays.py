@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import math
+import operator
 import pickle
 import random
 from collections.abc import Callable
@@ -158,12 +162,94 @@ def test_a_condition_that_raises_in_numpy_raises_here() -> None:
         (lambda x: (x < 0) - (x > 1), "boolean subtract"),
         (lambda x: 1.0 if x < 0 else 2.0, "ambiguous"),
         (lambda x: np.select([x < 0], [x, x]), "same length"),
+        (lambda x: np.select([np.where(x < 0, 1, 0)], [x]), "boolean"),
+        (lambda x: (x < 0)[0] - (x < 0)[1], "boolean subtract"),
+        (lambda x: -(x < 0)[0], "boolean negative"),
+        (lambda x: operator.iadd(x < 0, 1), "Cannot cast"),
+        (lambda x: operator.itruediv(np.where(x < 0, 1, 2), 2), "Cannot cast"),
+        (lambda x: np.add(x, 1.0, out=np.where(x < 0, 1, 2)), "Cannot cast"),
+        (lambda x: np.where(x < 0, 1, 2) ** -1, "negative integer powers"),
         (lambda x: np.where(x < 0, x, np.ones(3)), "broadcast"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):
             f(SAMPLES[0])
         with pytest.raises((TypeError, ValueError), match=message):
             compile(f)(SAMPLES[0])
+
+
+def changed(array: Any, *changes: Callable[[Any], Any]) -> Any:
+    for change in changes:
+        change(array)
+    return array
+
+
+def put(key: Any, item: Any) -> Callable[[Any], Any]:
+    return lambda array: array.__setitem__(key, item)
+
+
+def seen_and_changed(mask: Any, seen: Callable[[Any], Any]) -> Any:
+    view = seen(mask)
+    mask[0] = True
+    return np.array(list(view)).ravel()
+
+
+LIKE_NUMPY: dict[str, Callable[[Any], Any]] = {
+    "text of a mask": lambda x: x * len(f"{x < 0}") + x * str(x < 0).count("True") + x * repr(x < 0).count("True"),
+    "text of an outcome": lambda x: x * len(f"{(x < 0)[0]} {(x < 0).any()!r} {(x < 0).sum()}"),
+    "text of integers": lambda x: x * str(np.where(x < 0, 1, 2)).count("2") + len(str(np.where(x < 0, 1.0, 2.0))),
+    "sum of outcomes": lambda x: ((x < 0)[0] + (x < 0)[1] + (x < 0).any()) * x + functools.reduce(operator.add, x > 0),
+    "sum of outcomes and integers": lambda x: (1 + (x < 0)[0] + (x > 0)[0]) * x + (1 - (x < 0)[1]) * x * x,
+    "outcome and mask": lambda x: ((x < 0)[0] & (x > 0)) * x + ((x[1] < 0) + (x > 0)) * x * x,
+    "no outcome": lambda x: np.where(~(x < 0).any(), x, 2 * x) + np.where(~(x < 0)[0], x * x, x),
+    "no outcome of the user": lambda x: np.where(~np.array([x[0] < 0, x[1] < 0]), x[:2], x[2:]),
+    "outcomes of the user": lambda x: (np.array([x[0] < 0, x[1] < 0]) + np.array([x[0] < 1, x[1] < 1])) * x[:2],
+    "outcomes in a new array": lambda x: np.array([*(x < 0), (x > 0).any()]).sum() * x + np.sum([*(x < 0)]),
+    "type of an outcome": lambda x: x * isinstance((x < 0)[0], np.bool_) + x * isinstance((x < 0)[0], bool) * 2,
+    "identity": lambda x: x * (2 if (x < 0).any() is np.True_ else 1) * (3 if (x < 0).tolist()[0] is True else 1),
+    "copy": lambda x: changed(copy.copy(x < 0), put(0, True)) * x + changed(copy.deepcopy(x < 0), put(1, True)) * x,
+    "copy of a mask that changes": lambda x: [copy.copy(m := x < 0), changed(m, put(0, True))][0] * x,
+    "view that changes": lambda x: seen_and_changed(x < 0, np.asarray) * x,
+    "part that changes": lambda x: seen_and_changed((x < 0).reshape(2, 2), lambda mask: mask[0])[:2] * x[:2],
+    "transposed view that changes": lambda x: seen_and_changed((x < 0).reshape(2, 2), np.transpose) * x,
+    "raveled view that changes": lambda x: seen_and_changed((x < 0).reshape(2, 2), np.ravel) * x,
+    "mask changed by NumPy": lambda x: changed(x < 0, lambda m: np.copyto(m, x > 1), lambda m: m.sort()) * x,
+    "changed by a method": lambda x: changed(x < 0, lambda m: m.put([0], True)) * x,
+    "changed at places": lambda x: changed(x < 0, lambda m: np.add.at(m, [0, 0], True)) * x,
+    "set to a number": lambda x: changed(x < 0, put(0, 0.3), put(1, 0)).sum() * x,
+    "set to a float32": lambda x: changed((x < 0).astype(float), put(0, np.float32(0.1)))[0] * 3.0 * x,
+    "shape assigned": lambda x: changed(x < 0, lambda mask: setattr(mask, "shape", (2, 2))).ravel() * x,
+    "small integers": lambda x: np.where(x < 0, 300, -1).astype(np.uint8) * x,
+    "sums of small integers": lambda x: ((x < 0) * np.int8(100) + np.int8(50)) * x,
+    "float32": lambda x: np.where(x < 0, np.float32(0.1), 0.2) * x + np.where(x < 0, 16777217, 1).astype(np.float32),
+    "large integers": lambda x: (np.where(x < 0, 2**53 + 1, 1) == 2**53) * x + (np.where(x < 0, 2**62, 1) * 4 > 0) * x,
+    "maximum of NaN": lambda x: np.nan_to_num(np.where(x < 0, np.nan, 1.0).max(), nan=3.0) * x,
+    "bool as an index": lambda x: np.array([1.0, 2.0, 3.0])[x[0] < 0].sum() * x + np.ones(3)[(x < 0)[1]].sum(),
+    "bool as a key": lambda x: changed(x * 1.0, put(x[0] < 0, 2.0), put((x < 0)[1], 3.0)) * x,
+    "where": lambda x: (x < 0).sum(where=x > -1) * x + (x < 0).mean(where=x != 1.0) * x,
+    "out": lambda x: np.less(x, 0, out=np.zeros(4)) * x + np.add(x < 0, x > 0, out=np.zeros(4)) * x,
+    "mean into an array": lambda x: changed(np.zeros(()), lambda total: (x < 0).mean(out=total)) * x,
+    "comparison into integers": lambda x: np.less(x, 0, out=np.where(x < 0, 3, 4)) * x,
+    "places in a function": lambda x: changed(x * 1.0, lambda y: np.add.at(y, x < 0, 1.0)),
+    "division by zero": lambda x: np.nan_to_num(1 / np.where(x < 0, 0, 1), posinf=5.0) * x,
+    "no elements": lambda x: np.nan_to_num((x < 0)[:0].mean()) + x * np.any((x < 0)[:0]) + np.all((x < 0)[:0]),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:Mean of empty slice", "ignore:invalid value")
+@pytest.mark.parametrize("name", sorted(LIKE_NUMPY))
+def test_outcomes_act_as_those_of_numpy(name: str) -> None:
+    f = LIKE_NUMPY[name]
+    slope = grad(lambda x: np.sum(f(x) * 1.0))
+    compiled, slopes = compile(f), compile(slope)
+    for x in [*SAMPLES[:4], *TIED]:
+        assert np.asarray(compiled(x), dtype=float) == pytest.approx(np.asarray(f(x), dtype=float), rel=1e-13)
+        assert slopes(x) == pytest.approx(slope(x), rel=1e-13)
+
+
+def test_the_sign_of_nan_is_nan() -> None:
+    compiled = compile(np.sign, errors="ignore")
+    compiled(SAMPLES[0])
+    assert compiled(np.array([math.nan, -2.0, 0.0, 3.0])).tolist() == pytest.approx([math.nan, -1, 0, 1], nan_ok=True)
 
 
 def test_no_recorded_array_leaves_the_function() -> None:

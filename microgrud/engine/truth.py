@@ -16,6 +16,9 @@ _OPERATIONS = {
     "!=": (ops.UNEQUAL, False), ">": (ops.LESS, True), ">=": (ops.AT_MOST, True),
 }  # fmt: skip
 
+#: Up to here every integer is a float.
+_WHOLE = 2**53
+
 
 class Truth:
     """The outcome of a comparison, as a compiled function sees it while it is recorded.
@@ -50,9 +53,10 @@ class Truth:
             self._is_used = True
             self._counts[1] -= 1
 
-    def copy(self) -> Truth:
-        """Return the same truth, as one that has not been used yet."""
-        return Truth(self.number, self._comparison, self._node, self._counts)
+    def copy(self, kind: Any = None) -> Truth:
+        """Return the same truth, as one (of a subclass) that has not been used yet."""
+        made: Truth = (kind or Truth)(self.number, self._comparison, self._node, self._counts)
+        return made
 
     @property
     def node(self) -> Any:
@@ -114,6 +118,9 @@ class Truth:
         return low
 
     def __index__(self) -> int:
+        """Return the integer; an index that is a bool means another thing for NumPy, which cannot be told from here."""
+        if type(self.number) is bool:
+            self._counts[1] += 1
         return int(self._asked())
 
     def __float__(self) -> float:
@@ -125,6 +132,9 @@ class Truth:
     def __repr__(self) -> str:
         return repr(self._asked())
 
+    def __str__(self) -> str:
+        return str(self._asked())
+
     def __format__(self, spec: str) -> str:
         return format(self._asked(), spec)
 
@@ -133,6 +143,12 @@ class Truth:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self.number), (self._asked(),)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """Return an array of the outcome, which an array of several is made of."""
+        import numpy as np
+
+        return np.array(self._asked(), dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """Apply a NumPy function to the outcome; an array of a recording does it without asking for the outcome."""
@@ -172,12 +188,17 @@ def _method(name: str, f: Any, operation: Any = None, joins: Any = None, asks: b
 
     def method(self: Truth, other: Any) -> Any:
         if getattr(getattr(other, "dtype", None), "kind", "") == "b":  # for NumPy 1 + 1 is 1
+            if hasattr(type(other), "takes_truths"):
+                return NotImplemented
             return f(self._asked(), other)
         if isinstance(other, numbers.Integral):
             if operation is not None and (joins is None or (joins(self) and joins(other))):
                 node = operation(self.node, as_operand(other, name))
                 number = f(self.number, plain(other))
-                return Truth(number if type(number) is bool else int(number), None, node, self._counts)
+                if not (-_WHOLE < number < _WHOLE and -_WHOLE < plain(other) < _WHOLE):
+                    raise OverflowError(f"{name}: an integer beyond 2**53 is not recorded")
+                is_bool = type(number) is bool
+                return (type(self) if is_bool else Truth)(number if is_bool else int(number), None, node, self._counts)
             if asks:
                 return f(self._asked(), _outcome_of(other))
             return f(self.node, as_operand(other, name))

@@ -6,8 +6,6 @@ them, as an array of truths (see `microgrud.engine.truth`), with which `np.where
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any
@@ -15,68 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..engine import Value, ops
+from ..engine import Value
 from ..engine.truth import Truth
+from .elements import (
+    CHOICE,
+    COMPARISONS,
+    COPY,
+    FLOAT,
+    LOGICAL,
+    LOGICAL_OPERATORS,
+    SELECTIONS,
+    RecordedTruth,
+    is_boolean,
+)
 
-
-def _larger(x: Any, y: Any) -> Any:
-    return _choice(x < y, y, x) if _is_number(y) else _choice((x >= y) | _is_nan(x), x, y)
-
-
-def _smaller(x: Any, y: Any) -> Any:
-    return _choice(x > y, y, x) if _is_number(y) else _choice((x <= y) | _is_nan(x), x, y)
-
-
-def _is_number(x: Any) -> bool:
-    """Return whether a float is known not to be NaN, which wins in an array of floats, and so in a recorded one."""
-    return type(x) is float and x == x
-
-
-def _is_nan(x: Any) -> Any:
-    return False if _is_number(x) else x != x
-
-
-def _choice(truth: Any, x: Any, y: Any) -> Any:
-    """Return x where the truth holds, and y where it does not; integers remain integers."""
-    if type(truth) is not Truth:
-        return x if truth else y
-    if isinstance(x, int) and isinstance(y, int):
-        return truth * (x - y) + y  # type: ignore[operator]
-    return Value._record(ops.WHERE, truth.node, _operand(x), _operand(y))
-
-
-def _operand(x: Any) -> Any:
-    return x.node if type(x) is Truth else x
-
-
-def _ufunc(f: Callable[..., Any], operands: int = 2, **identity: Any) -> np.ufunc:
-    return np.frompyfunc(f, operands, 1, **identity)  # type: ignore[no-any-return]
-
-
-_COMPARISONS = {
-    "less": _ufunc(operator.lt), "less_equal": _ufunc(operator.le), "equal": _ufunc(operator.eq),
-    "not_equal": _ufunc(operator.ne), "greater": _ufunc(operator.gt), "greater_equal": _ufunc(operator.ge),
-}  # fmt: skip
-#: Functions that NumPy computes from comparisons of objects, with the same choices at ties. (The identity None allows
-#: any order in a reduction.)
-_SELECTIONS = {
-    "maximum": _ufunc(_larger, identity=None), "fmax": _ufunc(lambda x, y: _choice(x >= y, x, y), identity=None),
-    "minimum": _ufunc(_smaller, identity=None), "fmin": _ufunc(lambda x, y: _choice(x <= y, x, y), identity=None),
-    "clip": _ufunc(lambda x, low, high: _smaller(_larger(x, low), high), 3),
-    "sign": _ufunc(lambda x: (x > 0) + 0 - (x < 0) if x == x else math.nan, 1),
-}  # fmt: skip
-_AND = _ufunc(operator.and_, identity=True)
-_OR = _ufunc(operator.or_, identity=False)
-_NOT = _ufunc(lambda truth: truth == 0, 1)
-#: Functions of truths whose results are truths.
-_LOGICAL = {
-    "logical_and": _AND, "bitwise_and": _AND, "logical_or": _OR, "bitwise_or": _OR,
-    "logical_xor": _ufunc(operator.xor), "bitwise_xor": _ufunc(operator.xor), "logical_not": _NOT, "invert": _NOT,
-}  # fmt: skip
-#: For NumPy the sum of two truths is a truth; `sum` counts them.
-_LOGICAL_OPERATORS = {**_LOGICAL, "add": _OR, "multiply": _AND, "maximum": _OR, "minimum": _AND}
-_CHOICE = _ufunc(_choice, 3)
-_FLOAT = _ufunc(lambda number: number.node if isinstance(number, Truth) else float(number), 1)
+#: Functions that give of bools, int64 and float64 what operators of Python give.
+_ARITHMETIC = {"add", "subtract", "multiply", "divide", "negative", "positive", "absolute", "matmul"}
+_NUMBERS = (np.dtype(np.int64), np.dtype(np.float64))
 
 
 class RecordedArray(np.ndarray):
@@ -86,6 +39,7 @@ class RecordedArray(np.ndarray):
     make an ordinary object array of it, whose comparisons are branches.
     """
 
+    __slots__ = ()  # no attributes that an ndarray has not
     takes_truths = True
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -99,7 +53,9 @@ class RecordedArray(np.ndarray):
     def __setitem__(self, key: Any, item: Any) -> None:
         """Assign elements; `x[x < 0] = 0.0` is a choice for each element, as `np.where` is."""
         if isinstance(key, RecordedTruths) and key.shape == self.shape and np.ndim(item) == 0:
-            key, item = ..., np.asarray(_CHOICE(key.elements, _elements_of(item), self.view(np.ndarray)))
+            key, item = ..., np.asarray(CHOICE(key.elements, _elements_of(item), self.view(np.ndarray)))
+        elif isinstance(item, np.floating):  # float32 calculates in another way than the elements of an array of floats
+            item = float(item)
         super().__setitem__(key, item)
 
 
@@ -113,6 +69,7 @@ class RecordedTruths(NDArrayOperatorsMixin):
         elements: an object array of truths and bools.
     """
 
+    __slots__ = ("elements",)
     takes_truths = True
     dtype: np.dtype[Any] = np.dtype(bool)
 
@@ -128,10 +85,17 @@ class RecordedTruths(NDArrayOperatorsMixin):
     T = property(lambda self: type(self)(self.elements.T))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Ask for the outcomes."""
+        """Ask for the outcomes.
+
+        NumPy's own array shares memory with this result. So neither of the two can be assigned to from here on: the
+        error makes the recording one with plain bools.
+        """
         outcomes: np.ndarray = np.fromiter(map(self.dtype.type, self.elements.flat), self.dtype, self.size)
         outcomes = outcomes.reshape(self.shape)
-        return outcomes if dtype is None else outcomes.astype(dtype)
+        if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
+            return outcomes.astype(dtype or self.dtype)
+        _owner(self.elements).flags.writeable = outcomes.flags.writeable = False
+        return outcomes
 
     def __getattr__(self, name: str) -> Any:
         """Ask for the outcomes, and return an attribute of their array."""
@@ -162,12 +126,29 @@ class RecordedTruths(NDArrayOperatorsMixin):
         found = self.elements[_asked(key)]
         if isinstance(found, np.ndarray):
             return type(self)(found)
-        return found.copy() if isinstance(found, Truth) else found
+        if isinstance(found, Truth):
+            return found.copy(RecordedTruth if self.dtype == bool else Truth)
+        return self.dtype.type(found)
 
     def __setitem__(self, key: Any, item: Any) -> None:
         if not isinstance(item, (RecordedTruths, Truth)):
             item = np.asarray(item).astype(self.dtype).astype(object)
-        self.elements[_asked(key)] = _elements_of(item if self.dtype != bool else _truths_of(item))
+        elif self.dtype == bool:
+            item = _truths_of(item)
+        self.assign(_asked(key), item)
+
+    def replace(self, items: Any, options: dict[str, Any]) -> None:
+        """Assign the result of a function of NumPy, unless its type is another one."""
+        kind = getattr(items, "dtype", np.dtype(bool if is_boolean(items) else object))
+        if options or not np.can_cast(kind, self.dtype, "same_kind"):
+            raise TypeError(f"Cannot cast output from {kind} to {self.dtype}")
+        self.assign(..., items if kind == self.dtype else items + 0)
+
+    def assign(self, key: Any, item: Any) -> None:
+        """Assign outcomes or integers, unless NumPy has an array of them."""
+        if not _owner(self.elements).flags.writeable:
+            raise ValueError("assignment destination is read-only")
+        self.elements[key] = _elements_of(item)
 
     def __bool__(self) -> bool:
         return bool(self.elements.item() if self.size == 1 else self.elements)  # otherwise NumPy's error
@@ -186,21 +167,23 @@ class RecordedTruths(NDArrayOperatorsMixin):
 
     def mean(self, axis: Any = None, **options: Any) -> Any:
         """Return the share of the outcomes that are true; return the mean of integers."""
+        if options.keys() - {"keepdims"} or not self.size:
+            return np.asarray(self).mean(axis, **options)
         counts = self.sum(axis, **options)
         return counts / (self.size / getattr(counts, "size", 1))
 
     def astype(self, dtype: Any, **options: Any) -> Any:
         """Return 1 for each outcome that is true, and 0 for the others; convert integers."""
-        kind = np.dtype(dtype).kind
-        if kind == "b":
+        kind = np.dtype(dtype)
+        if kind == np.bool_ and not options:
             return _truths_of(self).copy()
-        if kind in "iuf":
-            return as_recorded(np.asarray(_FLOAT(self.elements) if kind == "f" else self.elements + 0))
+        if kind in _NUMBERS and not options:
+            return as_recorded(np.asarray(FLOAT(self.elements) if kind == np.float64 else self.elements + 0))
         return np.asarray(self).astype(dtype, **options)
 
     def tolist(self) -> list[Any]:
         """Return the outcomes in a list, which does not ask for them."""
-        return [x.tolist() if isinstance(x, RecordedTruths) else x for x in self]
+        return np.asarray(COPY(self.elements), dtype=object).tolist()  # type: ignore[no-any-return]
 
     def reshape(self, *shape: Any) -> Any:
         """Return the outcomes in another shape."""
@@ -213,6 +196,14 @@ class RecordedTruths(NDArrayOperatorsMixin):
     def copy(self) -> Any:
         """Return a copy, whose elements may be assigned without a change of this array."""
         return type(self)(self.elements.copy())
+
+    __copy__ = copy
+
+    def __repr__(self) -> str:
+        return repr(np.asarray(self))
+
+    def __str__(self) -> str:
+        return str(np.asarray(self))
 
 
 class RecordedIntegers(RecordedTruths):
@@ -230,14 +221,12 @@ def as_recorded(x: Any) -> Any:
     return type(x)(map(as_recorded, x)) if type(x) in (list, tuple) else x
 
 
-def _is_boolean(x: Any) -> bool:
-    if isinstance(x, Truth):
-        return type(x.number) is bool
-    return isinstance(x, (bool, np.bool_)) or (isinstance(x, (np.ndarray, RecordedTruths)) and x.dtype == bool)
+def _owner(elements: np.ndarray) -> np.ndarray:
+    return elements if elements.base is None else elements.base
 
 
 def _truths_of(x: Any) -> Any:
-    return x if _is_boolean(x) else np.not_equal(x, 0)
+    return x if is_boolean(x) else np.not_equal(x, 0)
 
 
 def _elements_of(x: Any) -> Any:
@@ -246,7 +235,9 @@ def _elements_of(x: Any) -> Any:
         return x.elements
     if isinstance(x, RecordedArray):
         return x.view(np.ndarray)
-    return np.asarray(x, dtype=object) if isinstance(x, (Value, Truth)) else x
+    if isinstance(x, (Value, Truth)):
+        return np.fromiter([x], object, 1).reshape(())
+    return x
 
 
 def _asked(x: Any) -> Any:
@@ -260,33 +251,64 @@ def _asked(x: Any) -> Any:
 
 def _applied(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """Apply a NumPy function to recorded arrays and truths, among other operands."""
-    name = ufunc.__name__
-    are_truths = all(map(_is_boolean, inputs))
-    logical = _LOGICAL_OPERATORS if method == "__call__" else _LOGICAL
-    own = _COMPARISONS.get(name) or (logical if are_truths else _SELECTIONS).get(name)
-    gives_truths = name in _COMPARISONS or (are_truths and own is not None)
-    outs = options.pop("out", ())
-    into_bools = any(isinstance(out, np.ndarray) and out.dtype == bool for out in outs)
-    asks = are_truths and (name, method) != ("add", "reduce") and (own is None or into_bools)
+    name, outs = ufunc.__name__, options.pop("out", ())
+    if any(isinstance(out, RecordedTruths) for out in outs):
+        outs[0].replace(_applied(ufunc, method, inputs, options), options)
+        return outs[0]
+    if method == "at" and isinstance(inputs[0], RecordedTruths):
+        raise TypeError(f"{name}.at of outcomes is not recorded")
+    are_truths = all(map(is_boolean, inputs))
+    logical = LOGICAL_OPERATORS if method == "__call__" else LOGICAL
+    is_comparison = name in COMPARISONS and method in ("__call__", "outer")
+    own = COMPARISONS[name] if is_comparison else (logical if are_truths else SELECTIONS).get(name)
+    into_numbers = any(isinstance(out, np.ndarray) and out.dtype != object for out in outs)
+    asks = are_truths and (name, method) != ("add", "reduce") and (own is None or into_numbers)
+    asks = asks or not _is_alike(inputs, own is not None or name in _ARITHMETIC)
     operands = _asked(tuple(inputs)) if asks else map(_elements_of, inputs)
     options = _asked(options) | ({"out": tuple(map(_elements_of, outs))} if outs else {})
-    found = getattr(ufunc if own is None or into_bools else own, method)(*operands, **options)
+    found = getattr(ufunc if own is None or into_numbers or asks else own, method)(*operands, **options)
     if outs:
         return outs[0] if len(outs) == 1 else outs
-    return RecordedTruths(found) if gives_truths and isinstance(found, np.ndarray) else as_recorded(found)
+    if not (is_comparison or (are_truths and own is not None)) or asks:
+        return as_recorded(found)
+    if isinstance(found, np.ndarray):
+        return RecordedTruths(found)
+    if not isinstance(found, Truth):
+        return np.bool_(found)
+    found.count_as_used()
+    return found.copy(RecordedTruth)
+
+
+def _is_alike(inputs: Sequence[Any], is_arithmetic: bool) -> bool:
+    """Return whether NumPy's results are those of Python for each element: they are for objects.
+
+    They are not for small integers, which overflow, for float32, for powers of integers, and for the maximum of NaN.
+    """
+    if any(isinstance(x, Value) or getattr(x, "dtype", None) == np.object_ for x in inputs):
+        return True
+    return is_arithmetic and all(map(_is_ordinary, inputs))
+
+
+def _is_ordinary(x: Any) -> bool:
+    kind = getattr(x, "dtype", None)
+    if kind == np.float64 or type(x) is float:
+        return not np.isnan(x).any()
+    return kind is None or kind == np.bool_ or kind == np.int64
 
 
 def _where(condition: Any, *choices: Any) -> Any:
     if not isinstance(condition, RecordedTruths) or len(choices) != 2:
         return NotImplemented
     condition, (x, y) = _truths_of(condition), choices
-    if _is_boolean(x) and _is_boolean(y):
+    if not _is_alike(choices, True):
+        return NotImplemented
+    if is_boolean(x) and is_boolean(y):
         return (condition & x) | (~condition & y)
-    return as_recorded(_CHOICE(condition.elements, _elements_of(x), _elements_of(y)))
+    return as_recorded(CHOICE(condition.elements, _elements_of(x), _elements_of(y)))
 
 
 def _select(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0) -> Any:
-    if len(conditions) != len(choices):
+    if len(conditions) != len(choices) or not all(map(is_boolean, conditions)):
         return NotImplemented
     cases = [*zip(conditions, choices)]
     return reduce(lambda others, case: np.where(case[0], case[1], others), reversed(cases), default)

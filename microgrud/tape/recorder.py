@@ -169,7 +169,7 @@ class _Recorder(tracing.Tracer):
         return Value._record(DETACH, x)
 
     def on_array(self, array: Any) -> Any:
-        return as_recorded(array)
+        return array if self.counts is None else as_recorded(array)
 
     def seen(self, place: int, number: int) -> None:
         self.guards.append(Guard(place, "==", number, True))
@@ -218,14 +218,16 @@ def _record(
     recorder = _Recorder(integers, instead, counts)
     inputs = new_leaves(numbers)
     wrapped = [IntegerArgument(k, place, recorder.seen) for place, k in enumerate(integers)]
-    args, kwargs = arguments.rebuild(inputs, wrapped, as_recorded)
+    args, kwargs = arguments.rebuild(inputs, wrapped, recorder.on_array)
     with tracing.reporting_to(recorder), enable_grad():
         result = f(*args, **kwargs)
     if recorder.refusal is not None:
         raise recorder.refusal
     if recorder.failures:
         return None
-    _check_unchanged(args, kwargs, arguments, inputs, wrapped)
+    again = arguments.rebuild(inputs, wrapped, recorder.on_array)
+    if not _is_identical(args, again[0]) or not _is_identical(kwargs, again[1]):
+        raise CompileError("the function changes its arguments, which a replay cannot do; let it make a copy")
     outputs, structure = flatten(result, "compile: the result of the function")
     recorder.keep_unused()
     return Trace(inputs, recorder.integers, outputs, structure, recorder.guards, counts is None)
@@ -244,13 +246,6 @@ def has_kept(trace: Trace) -> bool:
         return False
     gc.collect()
     return keeps_results(ends, inputs)
-
-
-def _check_unchanged(args: Any, kwargs: Any, arguments: Arguments, inputs: Any, wrapped: Any) -> None:
-    """Raise if the function has changed a list, a dict or an array among its arguments."""
-    again = arguments.rebuild(inputs, wrapped, as_recorded)
-    if not _is_identical(args, again[0]) or not _is_identical(kwargs, again[1]):
-        raise CompileError("the function changes its arguments, which a replay cannot do; let it make a copy")
 
 
 def _is_identical(one: Any, other: Any) -> bool:
