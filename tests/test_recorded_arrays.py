@@ -204,6 +204,8 @@ LIKE_NUMPY: dict[str, Callable[[Any], Any]] = {
     "no outcome of the user": lambda x: np.where(~np.array([x[0] < 0, x[1] < 0]), x[:2], x[2:]),
     "outcomes of the user": lambda x: (np.array([x[0] < 0, x[1] < 0]) + np.array([x[0] < 1, x[1] < 1])) * x[:2],
     "outcomes in a new array": lambda x: np.array([*(x < 0), (x > 0).any()]).sum() * x + np.sum([*(x < 0)]),
+    "outcome assigned": lambda x: changed(x < 0, lambda m: put(0, m[1] ^ False)(m)).sum() * x,
+    "outcomes of an outcome and a mask": lambda x: ((x < 1)[0] & (x < 0)).sum() * x + ((x > 0)[1] | (x < 0)).sum() * x,
     "type of an outcome": lambda x: x * isinstance((x < 0)[0], np.bool_) + x * isinstance((x < 0)[0], bool) * 2,
     "identity": lambda x: x * (2 if (x < 0).any() is np.True_ else 1) * (3 if (x < 0).tolist()[0] is True else 1),
     "copy": lambda x: changed(copy.copy(x < 0), put(0, True)) * x + changed(copy.deepcopy(x < 0), put(1, True)) * x,
@@ -244,6 +246,13 @@ def test_outcomes_act_as_those_of_numpy(name: str) -> None:
     for x in [*SAMPLES[:4], *TIED]:
         assert np.asarray(compiled(x), dtype=float) == pytest.approx(np.asarray(f(x), dtype=float), rel=1e-13)
         assert slopes(x) == pytest.approx(slope(x), rel=1e-13)
+
+
+def test_outcomes_are_no_integers_as_indices() -> None:
+    def f(x: Any) -> Any:
+        return changed(np.ones(4), put(np.logical_and(x < -9.0, x), 2.0)) * x
+
+    assert compile(f)(SAMPLES[0]).tolist() == f(SAMPLES[0]).tolist()
 
 
 def test_the_sign_of_nan_is_nan() -> None:

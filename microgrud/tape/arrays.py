@@ -217,7 +217,9 @@ def as_recorded(x: Any) -> Any:
     if type(x) is np.ndarray and x.dtype == object:
         counts = all(isinstance(element, int) for element in x.flat)
         counts = counts and any(isinstance(element, Truth) for element in x.flat)
-        return RecordedIntegers(x) if counts else x.view(RecordedArray)
+        if counts:
+            return RecordedTruths(x) if all(map(is_boolean, x.flat)) else RecordedIntegers(x)
+        return x.view(RecordedArray)
     return type(x)(map(as_recorded, x)) if type(x) in (list, tuple) else x
 
 
@@ -235,9 +237,10 @@ def _elements_of(x: Any) -> Any:
         return x.elements
     if isinstance(x, RecordedArray):
         return x.view(np.ndarray)
-    if isinstance(x, (Value, Truth)):
-        return np.fromiter([x], object, 1).reshape(())
-    return x
+    if isinstance(x, Truth):  # an element of RecordedTruths is one of an array of objects from here on
+        x.count_as_used()
+        return RecordedTruths(np.fromiter([x.copy()], object, 1).reshape(())).elements
+    return np.fromiter([x], object, 1).reshape(()) if isinstance(x, Value) else x
 
 
 def _asked(x: Any) -> Any:
@@ -273,10 +276,7 @@ def _applied(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[
         return as_recorded(found)
     if isinstance(found, np.ndarray):
         return RecordedTruths(found)
-    if not isinstance(found, Truth):
-        return np.bool_(found)
-    found.count_as_used()
-    return found.copy(RecordedTruth)
+    return RecordedTruths(np.fromiter([found], object, 1))[0]
 
 
 def _is_alike(inputs: Sequence[Any], is_arithmetic: bool) -> bool:
