@@ -305,3 +305,42 @@ def test_the_hessian_product_of_a_huber_loss_is_one_recording() -> None:
     for x in SAMPLES:
         assert product(x, np.ones(4)).tolist() == np.where(np.abs(x) > 1.0, 0.0, 1.0).tolist()
     assert product.stats["paths"] == 1
+
+
+BOOLS: dict[str, Callable[[Any, Any], Any]] = {
+    "where": lambda m, x: np.where(m, x, x * x).sum(),
+    "negation": lambda m, x: (~m * x).sum(),
+    "sum of truths": lambda m, x: ((m + m) * x).sum(),
+    "with a comparison": lambda m, x: ((m & (x < 0)) * x).sum(),
+    "counts": lambda m, x: m.sum() * x[0] + m.mean() * x[1],
+    "assigned": lambda m, x: (assigned(x, lambda y: m, 0.0) * x).sum(),
+    "converted": lambda m, x: m.astype(float) @ x + m @ x,
+    "dtype": lambda m, x: x.sum() * (2.0 if m.dtype == bool else 3.0),
+    "compiled": lambda m, x: chosen(m, x) * 2.0,
+}
+chosen = compile(lambda m, x: np.where(m, x, x * x).sum())
+
+
+@pytest.mark.parametrize("name", sorted(BOOLS))
+def test_an_array_of_bools_is_one_in_a_recording(name: str) -> None:
+    f, masks = BOOLS[name], SAMPLES > 0.3
+    single, batch, slopes = compile(f), compile(f, batched=("m", "x")), compile(grad(f, 1))
+    expected = [float(f(m, x)) for m, x in zip(masks, SAMPLES)]
+    assert batch.map(masks, SAMPLES) == pytest.approx(expected, rel=1e-13)
+    for m, x, value in zip(masks, SAMPLES, expected):
+        slope = grad(f, 1)(m, x)
+        assert single(m, x) == pytest.approx(value, rel=1e-13)
+        assert single.value_and_grad(m, x, argnums=1)[1] == pytest.approx(slope, rel=1e-13)
+        assert slopes(m, x) == pytest.approx(slope, rel=1e-13)
+        assert single.hvp((m, x), (x,), 1) == pytest.approx(hvp(f, (m, x), (x,), 1), rel=1e-13)
+    assert [compiled.stats["paths"] for compiled in (single, batch, slopes)] == [1, 1, 1]
+
+
+def test_an_array_of_bools_may_be_asked_but_not_changed() -> None:
+    f = compile(lambda m, x: x[m].sum() + x[0] if m.any() else -x.sum())
+    for m in (np.array([True, False]), np.array([False, False]), np.array([True, True])):
+        assert f(m, np.array([1.0, 2.0])) == (1.0 + m @ np.array([1.0, 2.0]) if m.any() else -3.0)
+    with pytest.raises(CompileError, match="changes its arguments"):
+        compile(lambda m, x: (m.__setitem__(0, True), (m * x).sum())[1])(np.array([False, False]), np.array([1.0, 2.0]))
+    with pytest.raises(TypeError, match="bool"):
+        f.value_and_grad(np.array([True, False]), np.array([1.0, 2.0]))

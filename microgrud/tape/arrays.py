@@ -212,6 +212,14 @@ class RecordedIntegers(RecordedTruths):
     dtype = np.dtype(np.int64)
 
 
+def as_truths(numbers: np.ndarray) -> Any:
+    """Return an array of bools, or of truths in a recording, that are true where a number is not 0."""
+    found = np.not_equal(numbers, 0.0)
+    if isinstance(found, RecordedTruths):
+        found.elements.flags.writeable = False  # it is an argument: a change ends in a recording with plain bools
+    return found
+
+
 def as_recorded(x: Any) -> Any:
     """Return an object array as one of a recording, in a list or a tuple too, and anything else as it is."""
     if type(x) is np.ndarray and x.dtype == object:

@@ -18,7 +18,7 @@ from ..engine.integers import IntegerArgument
 from ..engine.operation import Operation
 from ..engine.truth import Truth, as_operand
 from ..engine.vectors import Vector, new_leaves
-from .arrays import as_recorded
+from .arrays import RecordedTruths, as_recorded
 from .signature import Arguments
 
 #: Computes the number to go on with where an operation on floats raises.
@@ -218,8 +218,8 @@ def _record(
     recorder = _Recorder(integers, instead, counts)
     inputs = new_leaves(numbers)
     wrapped = [IntegerArgument(k, place, recorder.seen) for place, k in enumerate(integers)]
-    args, kwargs = arguments.rebuild(inputs, wrapped, recorder.on_array)
     with tracing.reporting_to(recorder), enable_grad():
+        args, kwargs = arguments.rebuild(inputs, wrapped)
         result = f(*args, **kwargs)
     if recorder.refusal is not None:
         raise recorder.refusal
@@ -254,9 +254,10 @@ def _is_identical(one: Any, other: Any) -> bool:
         return True
     if type(one) is not type(other):
         return False
+    if isinstance(one, RecordedTruths):  # which cannot be changed
+        return True
     if hasattr(one, "ravel"):
-        if one.dtype == other.dtype == object:  # the bytes are the addresses of the objects
-            return one.shape == other.shape and bool(one.tobytes() == other.tobytes())
-        return one.shape == other.shape and all(map(_is_identical, one.ravel(), other.ravel()))
+        # The bytes of an array of objects are their addresses.
+        return one.dtype == other.dtype and one.shape == other.shape and bool(one.tobytes() == other.tobytes())
     a, b = opened(one), opened(other)
     return a is not None and b is not None and list(a[0]) == list(b[0]) and all(map(_is_identical, a[1], b[1]))

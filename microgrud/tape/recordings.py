@@ -201,7 +201,9 @@ class Recordings:
             if not self.is_batch(position) and not all(map(_is_number_or_array, leaves)):
                 flatten(given, f"argument {position} of {self.name}")
             integers = read_arguments(["x"], [given], {}, ()).integers
-            for kind, found in (("integer", integers), ("bool", [x for x in leaves if type(x) is bool])):
+            bools = [x for x in leaves if type(x) is bool]
+            bools += [x for own in leaves if _has_bools(own) for x in np.asarray(own).ravel()[:1]]
+            for kind, found in (("integer", integers), ("bool", bools)):
                 if found:
                     raise TypeError(
                         f"expected floats to differentiate with respect to, got the {kind} {found[0]} in argument "
@@ -276,6 +278,10 @@ class Recordings:
         if replay is not None and all(replay is not other for other, _ in replays):
             others = [entry for entry in replays if len(made) == 1 or together.keys().isdisjoint(entry[1])]
             self.replays[arguments.listed] = [(replay, recordings), *others][:_MOST_REPLAYS]
+
+
+def _has_bools(x: Any) -> bool:
+    return getattr(getattr(x, "dtype", None), "kind", "") == "b"
 
 
 def _is_number_or_array(x: Any) -> bool:

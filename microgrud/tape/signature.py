@@ -19,6 +19,7 @@ from ..engine import Value
 from ..engine.integers import IntegerArgument
 from ..engine.tracing import given_array
 from ..engine.vectors import Vector
+from .arrays import RecordedTruths, as_truths
 from .states import state_of
 
 _STATIC = (str, bytes, bool, type(None), type(...))
@@ -142,7 +143,7 @@ class _Reader:
             return self.integer(int(x))
         if isinstance(x, IntegerArgument):  # inside a recording: int(x) would be noted as a use of the number
             return self.integer(x)
-        if isinstance(x, np.ndarray):
+        if isinstance(x, np.ndarray) or (isinstance(x, RecordedTruths) and x.dtype == bool):
             check_unmasked(x, f"compile: {where}")
             return self.array(x, where)
         found = opened(x)
@@ -176,14 +177,15 @@ class _Reader:
         signature = ("dict", tuple(zip(keys, own))) if issubclass(kind, dict) else (kind, own)
         return signature, lambda numbers, integers, wrap: make([part[1](numbers, integers, wrap) for part in parts])
 
-    def array(self, x: np.ndarray, where: str) -> tuple[Hashable, Callable[..., Any]]:
-        """Read an array: one number, or one integer, for each element."""
-        whole = x.dtype.kind in "iu"
+    def array(self, x: np.ndarray | RecordedTruths, where: str) -> tuple[Hashable, Callable[..., Any]]:
+        """Read an array: one number, or one integer, for each element; a bool is the number 0 or 1."""
+        whole, bools = x.dtype.kind in "iu", x.dtype == bool
         if x.dtype == np.float64:
             items: Any = x.ravel()
         else:
             items = x.ravel().tolist() if whole else flatten(x, where)[0]
-        return ("array", whole, x.shape), self.elements("array", x, items, x.shape, whole)
+        signature = ("array", whole, x.shape, *["bools"] * bools)
+        return signature, self.elements("array", x, items, x.shape, whole, bools)
 
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an argument whose first axis is that of the samples, as arrays with one number per sample."""
@@ -208,16 +210,18 @@ class _Reader:
         shape, whole = array.shape[1:], array.dtype.kind in "iu"
         kind: Any = np.int64 if whole else array.dtype if array.dtype == object else np.float64
         columns = np.ascontiguousarray(array.reshape(len(array), -1).T, dtype=kind)
-        rebuild = self.elements("batch", array if type(x) is list else x, columns, shape, whole)
-        if given_list or not shape:
+        in_list = given_list or not shape
+        bools = array.dtype == bool and not in_list
+        rebuild = self.elements("batch", array if type(x) is list else x, columns, shape, whole, bools)
+        if in_list:
             return ("batch", whole, shape, "list"), lambda numbers, integers, wrap: rebuild(
                 numbers, integers, wrap
             ).tolist()
-        return ("batch", whole, shape), rebuild
+        return ("batch", whole, shape, *["bools"] * bools), rebuild
 
     def elements(
-        self, kind: str, x: Any, items: Iterable[Any], shape: tuple[int, ...], whole: bool
-    ) -> Callable[..., np.ndarray]:
+        self, kind: str, x: Any, items: Iterable[Any], shape: tuple[int, ...], whole: bool, bools: bool
+    ) -> Callable[..., Any]:
         """Add the numbers (or integers) of an array or a batch; return the function that rebuilds the array."""
         count = math.prod(shape)
         first = len(self.integers) if whole else self.count
@@ -231,11 +235,11 @@ class _Reader:
 
         def rebuild(
             numbers: Sequence[Any] | Vector, integers: Sequence[Any], wrap: Callable[[np.ndarray], np.ndarray]
-        ) -> np.ndarray:
+        ) -> Any:
             own: Any = integers if whole else numbers
             own = own if len(own) == count else own[first : first + count]
             array = (own if isinstance(own, np.ndarray) else np.fromiter(own, object, count)).reshape(shape)
-            return array if whole else wrap(array)
+            return array if whole else as_truths(wrap(array)) if bools else wrap(array)
 
         return rebuild
 
