@@ -17,7 +17,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 import microgrud
-from microgrud import CompileError, Value, compile, grad, hessian, hvp, value_and_grad, where
+from microgrud import CompileError, Value, compile, grad, hessian, hvp, take, value_and_grad, where
 from microgrud.nn import MLP
 
 SAMPLES = np.random.default_rng(0).normal(size=(12, 4)) * 1.5
@@ -344,3 +344,29 @@ def test_an_array_of_bools_may_be_asked_but_not_changed() -> None:
         compile(lambda m, x: (m.__setitem__(0, True), (m * x).sum())[1])(np.array([False, False]), np.array([1.0, 2.0]))
     with pytest.raises(TypeError, match="bool"):
         f.value_and_grad(np.array([True, False]), np.array([1.0, 2.0]))
+
+
+INTEGERS: dict[str, tuple[Callable[[Any, Any], Any], int]] = {  # and how many recordings two arrays take
+    "index": (lambda k, x: x[k].sum(), 2),
+    "index of a constant": (lambda k, x: np.array([5.0, 6.0, 7.0, 8.0])[k] @ x[:2], 2),
+    "rows of a table": (lambda k, x: np.eye(4)[k].sum(axis=0) @ x, 2),
+    "arithmetic": (lambda k, x: ((k + 1) * x[:2] - x[k - 1] * k).sum(), 2),
+    "comparison": (lambda k, x: np.where((k == 2) & (x[:2] < 5.0), x[:2], 0.0).sum(), 2),
+    "loop": (lambda k, x: sum(x[i] for i in k), 2),
+    "take": (lambda k, x: take(x, k[0]) + take(list(x), k[1:][0]), 1),
+    "compiled": (lambda k, x: looked_up(k, x) * 2.0, 1),
+    "dtype": (lambda k, x: x[0] * (2.0 if k.dtype == np.int64 and k.shape == (2,) else 3.0), 1),
+}
+looked_up = compile(lambda k, x: take(x, k[0]) * take(x, k[1]))
+
+
+@pytest.mark.parametrize("name", sorted(INTEGERS))
+def test_an_array_of_integers_is_one_in_a_recording(name: str) -> None:
+    (f, paths), both, x = INTEGERS[name], np.array([[0, 2], [2, 3]]), SAMPLES[0]
+    single, batch = compile(f), compile(f, batched="k")
+    expected = [float(f(k, x)) for k in both]
+    assert [single(k, x) for k in both] == pytest.approx(expected, rel=1e-14)
+    assert batch.map(both, x) == pytest.approx(expected, rel=1e-14)
+    for k in both:
+        assert single.value_and_grad(k, x, argnums=1)[1] == pytest.approx(grad(f, 1)(k, x), rel=1e-13)
+    assert (single.stats["paths"], batch.stats["paths"]) == (paths, paths)

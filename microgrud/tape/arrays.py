@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..engine import Value
+from ..engine.integers import IntegerArgument
 from ..engine.truth import Truth
 from .elements import (
     CHOICE,
@@ -128,7 +129,7 @@ class RecordedTruths(NDArrayOperatorsMixin):
             return type(self)(found)
         if isinstance(found, Truth):
             return found.copy(RecordedTruth if self.dtype == bool else Truth)
-        return self.dtype.type(found)
+        return found if isinstance(found, IntegerArgument) else self.dtype.type(found)
 
     def __setitem__(self, key: Any, item: Any) -> None:
         if not isinstance(item, (RecordedTruths, Truth)):
@@ -212,6 +213,32 @@ class RecordedIntegers(RecordedTruths):
     dtype = np.dtype(np.int64)
 
 
+class IntegerArguments(RecordedTruths):
+    """An array of integer arguments: NumPy asks for all of them; `take` looks up by its elements without asking."""
+
+    dtype = np.dtype(np.int64)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Ask for the integers, and apply a NumPy function to them."""
+        return getattr(ufunc, method)(*_asked(inputs, IntegerArguments), **_asked(options, IntegerArguments))
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Ask for the integers, and apply a function of NumPy to their array."""
+        return func(*_asked(args, IntegerArguments), **_asked(kwargs, IntegerArguments))
+
+    def astype(self, dtype: Any, **options: Any) -> Any:
+        """Ask for the integers, and convert their array."""
+        return np.asarray(self).astype(dtype, **options)
+
+
+def as_integers(numbers: np.ndarray) -> Any:
+    """Return an object array of integers as an array of int64, or of integer arguments in a recording."""
+    if all(type(k) is int for k in numbers.flat):
+        return np.array(numbers.tolist(), dtype=None if numbers.size else np.int64)
+    numbers.flags.writeable = False
+    return IntegerArguments(numbers)
+
+
 def as_truths(numbers: np.ndarray) -> Any:
     """Return an array of bools, or of truths in a recording, that are true where a number is not 0."""
     found = np.not_equal(numbers, 0.0)
@@ -251,13 +278,13 @@ def _elements_of(x: Any) -> Any:
     return np.fromiter([x], object, 1).reshape(()) if isinstance(x, Value) else x
 
 
-def _asked(x: Any) -> Any:
-    """Return bools in the place of truths, in lists, tuples and dicts too."""
-    if isinstance(x, RecordedTruths):
+def _asked(x: Any, kind: type = RecordedTruths) -> Any:
+    """Return bools in the place of truths, and integers for theirs, in lists, tuples and dicts too."""
+    if isinstance(x, kind):
         return np.asarray(x)
     if type(x) in (list, tuple):
-        return type(x)(map(_asked, x))
-    return {key: _asked(item) for key, item in x.items()} if type(x) is dict else x
+        return type(x)(_asked(item, kind) for item in x)
+    return {key: _asked(item, kind) for key, item in x.items()} if type(x) is dict else x
 
 
 def _applied(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:

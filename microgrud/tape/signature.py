@@ -19,7 +19,7 @@ from ..engine import Value
 from ..engine.integers import IntegerArgument
 from ..engine.tracing import given_array
 from ..engine.vectors import Vector
-from .arrays import RecordedTruths, as_truths
+from .arrays import RecordedTruths, as_integers, as_truths
 from .states import state_of
 
 _STATIC = (str, bytes, bool, type(None), type(...))
@@ -143,7 +143,7 @@ class _Reader:
             return self.integer(int(x))
         if isinstance(x, IntegerArgument):  # inside a recording: int(x) would be noted as a use of the number
             return self.integer(x)
-        if isinstance(x, np.ndarray) or (isinstance(x, RecordedTruths) and x.dtype == bool):
+        if isinstance(x, (np.ndarray, RecordedTruths)):
             check_unmasked(x, f"compile: {where}")
             return self.array(x, where)
         found = opened(x)
@@ -183,7 +183,11 @@ class _Reader:
         if x.dtype == np.float64:
             items: Any = x.ravel()
         else:
-            items = x.ravel().tolist() if whole else flatten(x, where)[0]
+            items = (
+                [k if isinstance(k, IntegerArgument) else int(k) for k in x.ravel().tolist()]
+                if whole
+                else (flatten(x, where)[0])
+            )
         signature = ("array", whole, x.shape, *["bools"] * bools)
         return signature, self.elements("array", x, items, x.shape, whole, bools)
 
@@ -239,7 +243,7 @@ class _Reader:
             own: Any = integers if whole else numbers
             own = own if len(own) == count else own[first : first + count]
             array = (own if isinstance(own, np.ndarray) else np.fromiter(own, object, count)).reshape(shape)
-            return array if whole else as_truths(wrap(array)) if bools else wrap(array)
+            return as_integers(array) if whole else as_truths(wrap(array)) if bools else wrap(array)
 
         return rebuild
 
