@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .arrays import is_array
+
 # The type of an operand: a Value, a float, or an mpmath number.
 Number = Any
 
@@ -135,6 +137,8 @@ def _described(x: object) -> str:
         return f"the string {x!r}; convert it with float()"
     if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c":
         return f"the complex number {x}; use its real and imaginary parts"
+    if is_array(x) or hasattr(type(x), "takes_truths"):
+        return "an array; use the function of NumPy of the same name, or apply the operation to each of its elements"
     if hasattr(type(x), "__len__"):
         return f"an object of type {kind}; apply the operation to each of its elements"
     return f"an object of type {kind}"

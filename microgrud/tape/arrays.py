@@ -304,7 +304,8 @@ def _applied(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[
     asks = asks or not _is_alike(inputs, own is not None or name in _ARITHMETIC)
     operands = _asked(tuple(inputs)) if asks else map(_elements_of, inputs)
     options = _asked(options) | ({"out": tuple(map(_elements_of, outs))} if outs else {})
-    found = getattr(ufunc if own is None or into_numbers or asks else own, method)(*operands, **options)
+    with np.errstate(all=None if asks else "ignore"):  # operations on Values have errors of their own
+        found = getattr(ufunc if own is None or into_numbers or asks else own, method)(*operands, **options)
     if outs:
         return outs[0] if len(outs) == 1 else outs
     if not (is_comparison or (are_truths and own is not None)) or asks:

@@ -176,7 +176,8 @@ class Branches:
         warnings.warn(
             f"compile: {getattr(self.f, '__name__', type(self.f).__name__)} takes more than {most} paths through its "
             f"branches; {which} evaluated eagerly, as will be all further paths (stats['eager'] counts them), which "
-            "is slow; raise max_paths, or write the branch as an operation: where(), np.where(), relu(), maximum()",
+            "is slow; raise max_paths, or write the branch as an operation: where(), relu(), maximum(), and np.where() "
+            "of an array",
             RuntimeWarning,
             stacklevel=_level_of_caller(),
         )
