@@ -126,6 +126,25 @@ static void backward_dots(const Tape *tape, const int32_t *code, const double *U
     }
 }
 
+/* Return the value of an operation of the engine. As a call it costs a long chain a tenth. */
+ALWAYS_INLINE double value_of_operation(const Tape *tape, const int32_t *code, const double *U, double *scratch)
+{
+    const Op op = (Op)code[0];
+    const size_t n = (size_t)code[2];
+    const int32_t *slots = code + 3;
+    if (op < OP_LAST_TERNARY) {
+        const double x = U[slots[0]];
+        const int exponent = small_exponent(tape, code[0], code[4], U);
+        return exponent == 2   ? x * x
+               : exponent == 1 ? x
+                               : value_of(op, x, n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0);
+    }
+    for (size_t j = 0; j < n; j++) {
+        scratch[j] = U[slots[j]];
+    }
+    return sequence_number(op, scratch, n, scratch + n);
+}
+
 /* Run the program. Tell whether all results are finite, except those of operations that never raise. */
 static bool run_forward(const Tape *tape, double *U, double *G, double *scratch)
 {
@@ -133,8 +152,6 @@ static bool run_forward(const Tape *tape, double *U, double *G, double *scratch)
     bool fine = true;
     for (size_t k = 0; k < tape->count; k++) {
         const int32_t *code = tape->code + tape->starts[k];
-        const size_t n = (size_t)code[2];
-        const int32_t *slots = code + 3;
         double z;
         switch (code[0]) {
         case CODE_LINEAR:
@@ -156,7 +173,7 @@ static bool run_forward(const Tape *tape, double *U, double *G, double *scratch)
             U[code[1]] = U[code[4 + (size_t)U[code[3]]]];
             continue;
         case CODE_DETACH:
-            U[code[1]] = U[slots[0]];
+            U[code[1]] = U[code[3]];
             continue;
         case CODE_ROW:
             fine &= tape->blocks->forward_row(code, U, G, kept);
@@ -176,21 +193,9 @@ static bool run_forward(const Tape *tape, double *U, double *G, double *scratch)
         default:
             break;
         }
-        const Op op = (Op)code[0];
-        if (op < OP_LAST_TERNARY) {
-            const double x = U[slots[0]];
-            const int exponent = small_exponent(tape, code[0], code[4], U);
-            z = exponent == 2   ? x * x
-                : exponent == 1 ? x
-                                : value_of(op, x, n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0);
-        } else {
-            for (size_t j = 0; j < n; j++) {
-                scratch[j] = U[slots[j]];
-            }
-            z = sequence_number(op, scratch, n, scratch + n);
-        }
+        z = value_of_operation(tape, code, U, scratch);
         U[code[1]] = z;
-        fine &= never_raises[op] || z - z == 0.0;
+        fine &= never_raises[code[0]] || z - z == 0.0;
     }
     return fine;
 }
@@ -246,6 +251,38 @@ int32_t forward_uniform(const Tapes *tapes, double *U, double *G, double *scratc
     return tapes->guard_numbers[k];
 }
 
+/* Add the shares of an adjoint g to the adjoints of the operands of an operation; inline for the same reason. */
+ALWAYS_INLINE void pass_on(const Tape *tape, const int32_t *code, double g, const double *U, double *G, double *scratch)
+{
+    const Op op = (Op)code[0];
+    const size_t n = (size_t)code[2];
+    const int32_t *slots = code + 3;
+    const double z = U[code[1]];
+    double few[3];
+    double *slopes = few;
+    if (op < OP_LAST_TERNARY) {
+        const unsigned wanted = wanted_slopes(tape, slots, n);
+        const int exponent = small_exponent(tape, code[0], code[4], U);
+        if (exponent > 0) {
+            few[0] = exponent == 2 ? 2.0 * U[slots[0]] : 1.0;
+        } else {
+            slopes_of(op, z, U[slots[0]], n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0, wanted, few);
+        }
+        for (size_t j = 0; j < n; j++) {
+            few[j] = wanted >> j & 1 ? few[j] : 0.0;
+        }
+    } else {
+        slopes = scratch + n;
+        for (size_t j = 0; j < n; j++) {
+            scratch[j] = U[slots[j]];
+        }
+        slopes_of_sequence(op, z, scratch, n, slopes, scratch + 2 * n);
+    }
+    for (size_t j = 0; j < n; j++) {
+        G[slots[j]] += share_of(g, slopes[j]);
+    }
+}
+
 void backward_uniform(const Tape *tape, const double *U, double *G, double *scratch)
 {
     double *kept = scratch + 3 * tape->longest;
@@ -288,33 +325,7 @@ void backward_uniform(const Tape *tape, const double *U, double *G, double *scra
             G[code[4 + (size_t)U[code[3]]]] += g;
             continue;
         }
-        const Op op = (Op)code[0];
-        const size_t n = (size_t)code[2];
-        const int32_t *slots = code + 3;
-        const double z = U[code[1]];
-        double few[3];
-        double *slopes = few;
-        if (op < OP_LAST_TERNARY) {
-            const unsigned wanted = wanted_slopes(tape, slots, n);
-            const int exponent = small_exponent(tape, code[0], code[4], U);
-            if (exponent > 0) {
-                few[0] = exponent == 2 ? 2.0 * U[slots[0]] : 1.0;
-            } else {
-                slopes_of(op, z, U[slots[0]], n > 1 ? U[slots[1]] : 0.0, n > 2 ? U[slots[2]] : 0.0, wanted, few);
-            }
-            for (size_t j = 0; j < n; j++) {
-                few[j] = wanted >> j & 1 ? few[j] : 0.0;
-            }
-        } else {
-            slopes = scratch + n;
-            for (size_t j = 0; j < n; j++) {
-                scratch[j] = U[slots[j]];
-            }
-            slopes_of_sequence(op, z, scratch, n, slopes, scratch + 2 * n);
-        }
-        for (size_t j = 0; j < n; j++) {
-            G[slots[j]] += share_of(g, slopes[j]);
-        }
+        pass_on(tape, code, g, U, G, scratch);
     }
     clear_adjoints_of_constants(tape, G);
 }
