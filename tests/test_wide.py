@@ -101,3 +101,24 @@ def test_all_variants_give_the_same_bits(name: str, monkeypatch: pytest.MonkeyPa
         value, slopes = compile(lambda x: f(x).sum()).value_and_grad(x)
         found.append([value, *slopes])
     assert all(np.array_equal(found[0], other, equal_nan=True) for other in found)
+
+
+@pytest.mark.parametrize("count", [*range(1, 18), 33])
+def test_dot_products_of_one_call_have_the_same_bits_with_avx_512_and_avx2(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fused = [variant for variant in getattr(native_tape, "VARIANTS", []) if variant != "baseline"]
+    if len(fused) < 2:
+        pytest.skip("one instruction set with fused multiply-adds")
+    one = lambda x: microgrud.tanh(microgrud.dot(x[:count], x[count:], x[0]))  # noqa: E731
+    many = lambda x: sum(one(np.roll(x, k)) for k in range(6))  # noqa: E731
+    for f in (one, many):
+        for seed in range(12):
+            x, found = np.random.default_rng(seed).normal(size=2 * count), []
+            for variant in fused:
+                made = SimpleNamespace(**vars(native_tape))
+                made.Tapes = lambda *own, v=variant: native_tape.Tapes(*own, v)
+                monkeypatch.setattr(executors, "native_tape", made)
+                value, slopes = compile(f).value_and_grad(x)
+                found.append([value, *slopes])
+            assert found[0] == found[1]

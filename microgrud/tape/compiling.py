@@ -39,9 +39,10 @@ def compile(
     `.backward` gives the derivatives with respect to those.)
 
     Results equal those of the function up to rounding: a single call, a batch and the executor in NumPy take sums in
-    different orders. The result of a sample does not depend on the batch that it is in, and nothing depends on the
-    number of threads. The variants of the interpreter in C for AVX-512 and AVX2 give the same bits; on a processor
-    without fused multiply-adds sums of products differ in their last digits, in batches and in single calls.
+    different orders. The result of a sample does not depend on the batch that it is in (but for the last digits of one
+    that is evaluated by the function itself; see `max_paths`), and nothing depends on the number of threads. The
+    variants of the interpreter in C for AVX-512 and AVX2 give the same bits; on a processor without fused multiply-adds
+    sums of products differ in their last digits, in batches and in single calls.
 
     Args:
         f: a function of numbers, and lists, tuples, dicts and arrays of them; it returns numbers, or the same

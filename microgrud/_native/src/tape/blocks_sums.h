@@ -245,7 +245,7 @@ TARGET CONTRACTED static double dot(const double *x, const double *y, size_t n)
     }
     double rest = -0.0;
     for (; j < n; j++) {
-        rest += x[j] * y[j];
+        rest = FUSED(x[j], y[j], rest, HAS_FMA);
     }
     return total(a + b) + rest;
 }
@@ -259,6 +259,6 @@ TARGET CONTRACTED static void add_scaled(double g, const double *restrict x, dou
         *(LooseVec *)(to + j) += g * *(const LooseVec *)(x + j);
     }
     for (; j < n; j++) {
-        to[j] += g * x[j];
+        to[j] = FUSED(g, x[j], to[j], HAS_FMA);
     }
 }

@@ -312,7 +312,7 @@ TARGET CONTRACTED static bool forward_wide_dot(const int32_t *code, double *U)
         for (size_t k = 0; k < some; k++) {
             double rest = U[wide.bias[r + k]];
             for (size_t i = j; i < wide.length; i++) {
-                rest += x[k][i] * y[k][i];
+                rest = FUSED(x[k][i], y[k][i], rest, HAS_FMA);
             }
             const double z = sums[k] + rest;
             U[wide.out[r + k]] = z;
