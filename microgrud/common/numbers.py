@@ -138,7 +138,7 @@ def _described(x: object) -> str:
     if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c":
         return f"the complex number {x}; use its real and imaginary parts"
     if is_array(x) or hasattr(type(x), "takes_truths"):
-        return "an array; use the function of NumPy of the same name, or apply the operation to each of its elements"
+        return "an object of type ndarray; apply the operation to each of its elements, as NumPy's functions do"
     if hasattr(type(x), "__len__"):
         return f"an object of type {kind}; apply the operation to each of its elements"
     return f"an object of type {kind}"

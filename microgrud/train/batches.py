@@ -33,6 +33,11 @@ class Rows(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.array)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rows) and np.array_equal(self.array, other.array)
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 class Samples(NamedTuple):
     """Rows of numbers, and the target that belongs to each."""
