@@ -219,7 +219,6 @@ LIKE_NUMPY: dict[str, Callable[[Any], Any]] = {
     "changed at places": lambda x: changed(x < 0, lambda m: np.add.at(m, [0, 0], True)) * x,
     "set to a number": lambda x: changed(x < 0, put(0, 0.3), put(1, 0)).sum() * x,
     "set to a float32": lambda x: changed((x < 0).astype(float), put(0, np.float32(0.1)))[0] * 3.0 * x,
-    "shape assigned": lambda x: changed(x < 0, lambda mask: setattr(mask, "shape", (2, 2))).ravel() * x,
     "small integers": lambda x: np.where(x < 0, 300, -1).astype(np.uint8) * x,
     "sums of small integers": lambda x: ((x < 0) * np.int8(100) + np.int8(50)) * x,
     "float32": lambda x: np.where(x < 0, np.float32(0.1), 0.2) * x + np.where(x < 0, 16777217, 1).astype(np.float32),
