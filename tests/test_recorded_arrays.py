@@ -326,6 +326,8 @@ def test_an_array_of_bools_is_one_in_a_recording(name: str) -> None:
     single, batch, slopes = compile(f), compile(f, batched=("m", "x")), compile(grad(f, 1))
     expected = [float(f(m, x)) for m, x in zip(masks, SAMPLES)]
     assert batch.map(masks, SAMPLES) == pytest.approx(expected, rel=1e-13)
+    of_samples = [grad(f, 1)(m, x) / len(SAMPLES) for m, x in zip(masks, SAMPLES)]
+    assert batch.value_and_grad(masks, SAMPLES, argnums=1)[1] == pytest.approx(np.array(of_samples), rel=1e-13)
     for m, x, value in zip(masks, SAMPLES, expected):
         slope = grad(f, 1)(m, x)
         assert single(m, x) == pytest.approx(value, rel=1e-13)

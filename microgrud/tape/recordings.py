@@ -182,7 +182,7 @@ class Recordings:
 
     def gradients(self, arguments: Arguments, result: Evaluation, positions: Sequence[int]) -> tuple[Any, ...]:
         """Return the derivatives with respect to arguments, in their structure; those of a batch in an array."""
-        rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers))
+        rebuilt, _ = arguments.rebuild(result.gradients, [0] * len(arguments.integers), None)
         return tuple(
             _samples_first(rebuilt[k]) if self.is_batch(k) else map_leaves(_as_floats, rebuilt[k]) for k in positions
         )

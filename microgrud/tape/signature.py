@@ -57,7 +57,8 @@ class Arguments:
             vector instead, if there are arrays of floats among the arguments, and neither Values nor batches.
         integers: one entry per integer, in order: an int, or an array with one entry per sample.
         rebuild: puts other numbers and integers in their places, and returns the positional arguments as a list and the
-            keyword arguments as a dict.
+            keyword arguments as a dict. Its third argument makes the arrays that a function is given; with None the
+            numbers stay as they are, also in the place of bools.
         parts: the parts of the arguments.
         listed: the positions of batches that are lists.
     """
@@ -238,11 +239,13 @@ class _Reader:
         self.parts.append(ArgumentPart(kind, count, first, shape))
 
         def rebuild(
-            numbers: Sequence[Any] | Vector, integers: Sequence[Any], wrap: Callable[[np.ndarray], np.ndarray]
+            numbers: Sequence[Any] | Vector, integers: Sequence[Any], wrap: Callable[[np.ndarray], np.ndarray] | None
         ) -> Any:
             own: Any = integers if whole else numbers
             own = own if len(own) == count else own[first : first + count]
             array = (own if isinstance(own, np.ndarray) else np.fromiter(own, object, count)).reshape(shape)
+            if wrap is None:
+                return array
             return as_integers(array) if whole else as_truths(wrap(array)) if bools else wrap(array)
 
         return rebuild
@@ -290,7 +293,9 @@ def read_arguments(
     rebuilders = [part[1] for part in parts]
 
     def rebuild(
-        numbers: Sequence[Any] | Vector, integers: Sequence[Any], wrap: Callable[[np.ndarray], np.ndarray] = given_array
+        numbers: Sequence[Any] | Vector,
+        integers: Sequence[Any],
+        wrap: Callable[[np.ndarray], np.ndarray] | None = given_array,
     ) -> tuple[list[Any], dict[str, Any]]:
         built = [part(numbers, integers, wrap) for part in rebuilders]
         return built[:positional], dict(zip(keys, built[positional:]))

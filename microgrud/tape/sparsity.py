@@ -21,7 +21,7 @@ _FLAT = {*LESS.partials, *DETACH.partials}  # type: ignore[misc]
 
 def places_of(arguments: Arguments, positions: Sequence[int]) -> list[list[int]]:
     """Return the places of the numbers of some arguments, argument by argument, among the numbers of all."""
-    places, _ = arguments.rebuild(list(map(float, range(len(arguments.numbers)))), [0] * len(arguments.integers))
+    places, _ = arguments.rebuild(list(map(float, range(len(arguments.numbers)))), [0] * len(arguments.integers), None)
     return [[int(x) for x in flatten(places[k], "arguments")[0]] for k in positions]
 
 

@@ -209,8 +209,8 @@ static inline Wide read_wide(const int32_t *code, const double *U)
     return wide;
 }
 
-/* How the slots of an operand go on in a span: the same one, uniform or varying; consecutive varying slots; a list of
- * uniform slots. */
+/* The slots of an operand in a span: the same one, uniform or varying; consecutive varying slots; or a list of uniform
+ * slots. */
 typedef enum { SPAN_SAME, SPAN_STEP, SPAN_LISTED } SpanKind;
 
 /* One operation of a batch, n times, whose results are consecutive slots from `out` on, as are the derivatives of a

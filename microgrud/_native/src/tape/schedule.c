@@ -6,8 +6,8 @@
  */
 #include "tape/schedule.h"
 
-/* How far ahead equal instructions are looked for, and how many of them are taken: as many numbers as a block has room
- * for, in the narrowest block. */
+/* Equal instructions are looked for as far ahead as WINDOW, and at most MOST_PER_GROUP are taken: as many numbers as the
+ * narrowest block has room for. */
 enum { WINDOW = 64, MOST_PER_GROUP = 16, UNWRITTEN = INT32_MAX };
 
 typedef struct {
