@@ -5,7 +5,7 @@ derivative rule `z` is the result and `x`, `y` are the operands. Rules are writt
 `+ - * /` and comparisons, so that they work on floats and on Values. Two laws keep them right:
 
 * a rule branches, never with `abs` or `max`: a kink in a rule would be a wrong second derivative. It does so with
-  `choose` and `_given`, which are operations in a recording, so that any order of derivative is one recording; an `if`
+  `choose` and `given`, which are operations in a recording, so that any order of derivative is one recording; an `if`
   is a guard there, for cases that hardly occur;
 * a division that may meet a zero is `DIVIDE_IEEE`, which gives the limit (infinity) or NaN where Python raises.
 
@@ -48,7 +48,7 @@ _MOST_RADIAL = 8
 TABLE: dict[str, Operation] = {}
 
 
-def _operation(
+def define(
     name: str,
     value: Callable[..., float],
     *partials: Callable[..., Any],
@@ -80,7 +80,7 @@ def _operation(
 
 
 #: Add an operation over a sequence. All of them are total: their value rules never raise.
-_sequence_operation = functools.partial(_operation, over_sequence=True, total=True)
+define_over_sequence = functools.partial(define, over_sequence=True, total=True)
 
 
 def _is_recorded(*operands: Number) -> bool:
@@ -95,7 +95,7 @@ def choose(condition: Any, x: Any, y: Any) -> Number:
     return chosen() if callable(chosen) else chosen
 
 
-def _given(condition: Any, slope: Number) -> Number:
+def given(condition: Any, slope: Number) -> Number:
     """Return a local derivative where a condition holds, and otherwise None: the result does not depend on the operand.
 
     In a recording it is a GATE, which `chained` recognizes.
@@ -187,7 +187,7 @@ def _divide_ieee_definition(mp: Number, x: Number, y: Number) -> Number:
     return x / y if y != 0 else (mp.sign(x) * mp.inf if x != 0 else mp.nan)
 
 
-DIVIDE_IEEE: Operation = _operation(
+DIVIDE_IEEE: Operation = define(
     "divide_ieee",
     kernels.divide,
     lambda z, x, y: DIVIDE_IEEE(1.0, y),
@@ -197,14 +197,14 @@ DIVIDE_IEEE: Operation = _operation(
     total=True,
 )
 # x**(y - n) * log(x)**k, and its limit at 0. The operands are k, n, x, y; k and n are constants.
-POWER_LOG: Operation = _sequence_operation(
+POWER_LOG: Operation = define_over_sequence(
     "power_log",
     kernels.power_log,
     _power_log_partials,
     definition=lambda mp, k, n, x, y: x ** (y - n) * mp.log(x) ** k,
 )
 # x**y / x**n = x**(y - n) by the rules of IEEE 754: the powers in the derivatives of x**y. n is a constant.
-POWER_OVER: Operation = _operation(
+POWER_OVER: Operation = define(
     "power_over",
     kernels.power_over,
     _power_by_base,
@@ -216,7 +216,7 @@ POWER_OVER: Operation = _operation(
     total=True,
 )
 # The product of an adjoint and a local derivative: 0 if the adjoint is 0, even if the local derivative is not finite.
-CHAIN: Operation = _operation(
+CHAIN: Operation = define(
     "chain",
     kernels.multiply_zero_wins,
     lambda z, adjoint, slope: slope,
@@ -225,13 +225,11 @@ CHAIN: Operation = _operation(
     definition=lambda mp, adjoint, slope: adjoint * slope if adjoint != 0 else mp.zero,
     total=True,
 )
-ADD = _operation("add", operator.add, _one, _one, symbol="+", generic=True, total=True)
-SUBTRACT = _operation("subtract", operator.sub, _one, lambda z, x, y: -1.0, symbol="-", generic=True, total=True)
-MULTIPLY = _operation(
-    "multiply", operator.mul, lambda z, x, y: y, lambda z, x, y: x, symbol="*", generic=True, total=True
-)
-DIVIDE = _operation("divide", operator.truediv, lambda z, x, y: 1.0 / y, _quotient_by_divisor, symbol="/", generic=True)
-POW = _operation(
+ADD = define("add", operator.add, _one, _one, symbol="+", generic=True, total=True)
+SUBTRACT = define("subtract", operator.sub, _one, lambda z, x, y: -1.0, symbol="-", generic=True, total=True)
+MULTIPLY = define("multiply", operator.mul, lambda z, x, y: y, lambda z, x, y: x, symbol="*", generic=True, total=True)
+DIVIDE = define("divide", operator.truediv, lambda z, x, y: 1.0 / y, _quotient_by_divisor, symbol="/", generic=True)
+POW = define(
     "pow",
     kernels.power,
     _power_by_base,
@@ -239,10 +237,10 @@ POW = _operation(
     symbol="**",
     definition=lambda mp, x, y: x**y,
 )
-FLOOR_DIVIDE: Operation = _operation(
+FLOOR_DIVIDE: Operation = define(
     "floor_divide", operator.floordiv, _nothing, _nothing, symbol="//", definition=lambda mp, x, y: mp.floor(x / y)
 )
-MODULO = _operation(
+MODULO = define(
     "modulo",
     operator.mod,
     _one,
@@ -250,17 +248,17 @@ MODULO = _operation(
     symbol="%",
     definition=_modulo,
 )
-NEGATE = _operation("negate", operator.neg, lambda z, x: -1.0, symbol="-", generic=True, total=True)
-IDENTITY = _operation("identity", operator.pos, _one, symbol="=", definition=lambda mp, x: x, total=True)
-SQUARE = _operation("square", lambda x: x * x, lambda z, x: 2.0 * x, generic=True, total=True)
-RECIPROCAL = _operation("reciprocal", lambda x: 1.0 / x, lambda z, x: -z * z, generic=True)
-SQRT: Operation = _operation(
+NEGATE = define("negate", operator.neg, lambda z, x: -1.0, symbol="-", generic=True, total=True)
+IDENTITY = define("identity", operator.pos, _one, symbol="=", definition=lambda mp, x: x, total=True)
+SQUARE = define("square", lambda x: x * x, lambda z, x: 2.0 * x, generic=True, total=True)
+RECIPROCAL = define("reciprocal", lambda x: 1.0 / x, lambda z, x: -z * z, generic=True)
+SQRT: Operation = define(
     "sqrt",
     math.sqrt,
     lambda z, x: DIVIDE_IEEE(0.5, z + 0.0),  # the root of -0.0 is -0.0, but its slope is +inf too
     domain=NONNEGATIVE,
 )
-CBRT = _operation(
+CBRT = define(
     "cbrt",
     kernels.cbrt,
     lambda z, x: DIVIDE_IEEE(1.0 / 3.0, z * z),
@@ -301,7 +299,7 @@ def _has_won(x: Number, z: Number) -> Any:
 
 def _share(z: Number, x: Number, other: Number) -> Number:
     """Return the share of the adjoint for one of two operands: all or nothing, half on a tie; NaN wins."""
-    return _given(_has_won(x, z), choose(_has_won(other, z), 0.5, 1.0))
+    return given(_has_won(x, z), choose(_has_won(other, z), 0.5, 1.0))
 
 
 def _clip(x: Number, low: Number, high: Number) -> Number:
@@ -311,31 +309,31 @@ def _clip(x: Number, low: Number, high: Number) -> Number:
 
 
 # Comparisons and choices of recorded numbers. A closed GATE is 0, and passes nothing on.
-LESS = _operation("less", lambda x, y: float(x < y), _nothing, _nothing, symbol="<", generic=True, total=True)
-AT_MOST = _operation("at_most", lambda x, y: float(x <= y), _nothing, _nothing, symbol="<=", generic=True, total=True)
-EQUAL = _operation("equal", lambda x, y: float(x == y), _nothing, _nothing, symbol="==", generic=True, total=True)
-UNEQUAL = _operation("unequal", lambda x, y: float(x != y), _nothing, _nothing, symbol="!=", generic=True, total=True)
-SAME = _operation("same", lambda x, y: float(_has_won(x, y)), _nothing, _nothing, generic=True, total=True)
-GATE: Operation = _operation(
+LESS = define("less", lambda x, y: float(x < y), _nothing, _nothing, symbol="<", generic=True, total=True)
+AT_MOST = define("at_most", lambda x, y: float(x <= y), _nothing, _nothing, symbol="<=", generic=True, total=True)
+EQUAL = define("equal", lambda x, y: float(x == y), _nothing, _nothing, symbol="==", generic=True, total=True)
+UNEQUAL = define("unequal", lambda x, y: float(x != y), _nothing, _nothing, symbol="!=", generic=True, total=True)
+SAME = define("same", lambda x, y: float(_has_won(x, y)), _nothing, _nothing, generic=True, total=True)
+GATE: Operation = define(
     "gate",
     lambda condition, x: x if condition else 0.0,
     _nothing,
-    lambda z, condition, x: _given(condition != 0.0, 1.0),
+    lambda z, condition, x: given(condition != 0.0, 1.0),
     generic=True,
     total=True,
 )
-ABS = _operation("abs", abs, lambda z, x: SIGN(x) if _is_recorded(x) else float(_sign(x)), generic=True, total=True)
-SIGN: Operation = _operation("sign", lambda x: float(_sign(x)), _nothing, total=True)
-FLOOR = _operation("floor", lambda x: float(math.floor(x)), _nothing)
-CEIL = _operation("ceil", lambda x: float(math.ceil(x)), _nothing)
-TRUNC = _operation(
+ABS = define("abs", abs, lambda z, x: SIGN(x) if _is_recorded(x) else float(_sign(x)), generic=True, total=True)
+SIGN: Operation = define("sign", lambda x: float(_sign(x)), _nothing, total=True)
+FLOOR = define("floor", lambda x: float(math.floor(x)), _nothing)
+CEIL = define("ceil", lambda x: float(math.ceil(x)), _nothing)
+TRUNC = define(
     "trunc",
     lambda x: float(math.trunc(x)),
     _nothing,
     definition=lambda mp, x: mp.floor(x) if x >= 0 else mp.ceil(x),
 )
-ROUND = _operation("round", lambda x: float(round(x)), _nothing, definition=lambda mp, x: mp.nint(x))
-ROUND_DIGITS = _operation(
+ROUND = define("round", lambda x: float(round(x)), _nothing, definition=lambda mp, x: mp.nint(x))
+ROUND_DIGITS = define(
     "round_digits",
     lambda x, digits: float(round(x, int(digits))),
     _nothing,
@@ -343,31 +341,31 @@ ROUND_DIGITS = _operation(
     symbol="round",
     definition=lambda mp, x, digits: mp.nint(x * mp.mpf(10) ** digits) / mp.mpf(10) ** digits,
 )
-RELU = _operation(
+RELU = define(
     "relu",
     lambda x: 0.0 if x <= 0.0 else x,
-    lambda z, x: _given(z != 0.0, 1.0),
+    lambda z, x: given(z != 0.0, 1.0),
     symbol="ReLU",
     generic=True,
     total=True,
 )
-LEAKY_RELU = _operation(
+LEAKY_RELU = define(
     "leaky_relu",
     lambda x, slope: slope * x if x < 0.0 else x,
     lambda z, x, slope: _slope_at_kink(x, slope, slope),
-    lambda z, x, slope: _given(x < 0.0, x),
+    lambda z, x, slope: given(x < 0.0, x),
     generic=True,
     total=True,
 )
-ELU = _operation(
+ELU = define(
     "elu",
     lambda x, alpha: alpha * math.expm1(x) if x < 0.0 else x,
     _elu_slope,
-    lambda z, x, alpha: _given(x < 0.0, EXPM1(choose(x < 0.0, x, 0.0))),
+    lambda z, x, alpha: given(x < 0.0, EXPM1(choose(x < 0.0, x, 0.0))),
     definition=lambda mp, x, alpha: alpha * mp.expm1(x) if x < 0 else x,
     total=True,
 )
-MAXIMUM = _operation(
+MAXIMUM = define(
     "maximum",
     lambda x, y: x if x >= y or x != x else y,
     lambda z, x, y: _share(z, x, y),
@@ -375,7 +373,7 @@ MAXIMUM = _operation(
     generic=True,
     total=True,
 )
-MINIMUM = _operation(
+MINIMUM = define(
     "minimum",
     lambda x, y: x if x <= y or x != x else y,
     lambda z, x, y: _share(z, x, y),
@@ -383,20 +381,20 @@ MINIMUM = _operation(
     generic=True,
     total=True,
 )
-CLIP = _operation(
+CLIP = define(
     "clip",
     _clip,
-    lambda z, x, low, high: _given(((x <= low) | (x >= high)) == 0, 1.0),
-    lambda z, x, low, high: _given(x < low, 1.0),
-    lambda z, x, low, high: _given(x > high, 1.0),
+    lambda z, x, low, high: given(((x <= low) | (x >= high)) == 0, 1.0),
+    lambda z, x, low, high: given(x < low, 1.0),
+    lambda z, x, low, high: given(x > high, 1.0),
     generic=True,
 )
-WHERE: Operation = _operation(
+WHERE: Operation = define(
     "where",
     lambda condition, x, y: x if condition else y,
     _nothing,
-    lambda z, condition, x, y: _given(condition != 0.0, 1.0),
-    lambda z, condition, x, y: _given(condition == 0.0, 1.0),
+    lambda z, condition, x, y: given(condition != 0.0, 1.0),
+    lambda z, condition, x, y: given(condition == 0.0, 1.0),
     generic=True,
     total=True,
 )
@@ -404,18 +402,18 @@ WHERE: Operation = _operation(
 
 # --- exponentials and logarithms ----------------------------------------------------------------------------------
 
-EXP: Operation = _operation("exp", math.exp, lambda z, x: z)
-EXPM1: Operation = _operation("expm1", math.expm1, lambda z, x: EXP(x))
-LOG: Operation = _operation("log", math.log, lambda z, x: 1.0 / x, domain=POSITIVE)
-LOG1P = _operation("log1p", math.log1p, lambda z, x: 1.0 / (1.0 + x), domain=ABOVE_MINUS_ONE)
-LOG2 = _operation(
+EXP: Operation = define("exp", math.exp, lambda z, x: z)
+EXPM1: Operation = define("expm1", math.expm1, lambda z, x: EXP(x))
+LOG: Operation = define("log", math.log, lambda z, x: 1.0 / x, domain=POSITIVE)
+LOG1P = define("log1p", math.log1p, lambda z, x: 1.0 / (1.0 + x), domain=ABOVE_MINUS_ONE)
+LOG2 = define(
     "log2",
     math.log2,
     lambda z, x: 1.4426950408889634 / x,  # 1 / log(2)
     definition=lambda mp, x: mp.log(x) / mp.log(2),
     domain=POSITIVE,
 )
-LOG10 = _operation(
+LOG10 = define(
     "log10",
     math.log10,
     lambda z, x: 0.4342944819032518 / x,  # 1 / log(10)
@@ -431,44 +429,44 @@ def _one_minus_square(x: Number) -> Number:
     return choose((x >= -0.5) & (x <= 0.5), lambda: 1.0 - x * x, lambda: (1.0 - x) * (1.0 + x))
 
 
-SIN: Operation = _operation("sin", math.sin, lambda z, x: COS(x))
-COS: Operation = _operation("cos", math.cos, lambda z, x: -SIN(x))
-TAN = _operation("tan", math.tan, lambda z, x: 1.0 + z * z)
-ASIN = _operation("asin", math.asin, lambda z, x: DIVIDE_IEEE(1.0, SQRT(_one_minus_square(x))), domain=UNIT)
-ACOS = _operation("acos", math.acos, lambda z, x: DIVIDE_IEEE(-1.0, SQRT(_one_minus_square(x))), domain=UNIT)
-ATAN = _operation("atan", math.atan, lambda z, x: RADIAL(2.0, 0.0, 0.0, 1.0, x), total=True)  # 1 / (1 + x**2)
-ATAN2 = _operation(
+SIN: Operation = define("sin", math.sin, lambda z, x: COS(x))
+COS: Operation = define("cos", math.cos, lambda z, x: -SIN(x))
+TAN = define("tan", math.tan, lambda z, x: 1.0 + z * z)
+ASIN = define("asin", math.asin, lambda z, x: DIVIDE_IEEE(1.0, SQRT(_one_minus_square(x))), domain=UNIT)
+ACOS = define("acos", math.acos, lambda z, x: DIVIDE_IEEE(-1.0, SQRT(_one_minus_square(x))), domain=UNIT)
+ATAN = define("atan", math.atan, lambda z, x: RADIAL(2.0, 0.0, 0.0, 1.0, x), total=True)  # 1 / (1 + x**2)
+ATAN2 = define(
     "atan2",
     math.atan2,
     lambda z, y, x: RADIAL(2.0, 0.0, 1.0, y, x),
     lambda z, y, x: -RADIAL(2.0, 1.0, 0.0, y, x),
     total=True,
 )
-HYPOT: Operation = _operation(
+HYPOT: Operation = define(
     "hypot",
     math.hypot,
     lambda z, x, y: choose(z == 0.0, 0.0, lambda: RADIAL(1.0, 1.0, 0.0, x, y)),
     lambda z, x, y: choose(z == 0.0, 0.0, lambda: RADIAL(1.0, 0.0, 1.0, x, y)),
     total=True,
 )
-SINH: Operation = _operation("sinh", math.sinh, lambda z, x: COSH(x))
-COSH: Operation = _operation("cosh", math.cosh, lambda z, x: SINH(x))
-SECH_SQUARED: Operation = _operation(
+SINH: Operation = define("sinh", math.sinh, lambda z, x: COSH(x))
+COSH: Operation = define("cosh", math.cosh, lambda z, x: SINH(x))
+SECH_SQUARED: Operation = define(
     "sech_squared",
     kernels.sech_squared,
     lambda z, x: -2.0 * z * TANH(x),
     definition=lambda mp, x: mp.sech(x) ** 2,
     total=True,
 )
-TANH: Operation = _operation("tanh", math.tanh, lambda z, x: SECH_SQUARED(x), total=True)
-ASINH = _operation("asinh", math.asinh, lambda z, x: RADIAL(1.0, 0.0, 0.0, 1.0, x), total=True)  # 1 / sqrt(1 + x**2)
-ACOSH = _operation(
+TANH: Operation = define("tanh", math.tanh, lambda z, x: SECH_SQUARED(x), total=True)
+ASINH = define("asinh", math.asinh, lambda z, x: RADIAL(1.0, 0.0, 0.0, 1.0, x), total=True)  # 1 / sqrt(1 + x**2)
+ACOSH = define(
     "acosh",
     math.acosh,
     lambda z, x: DIVIDE_IEEE(1.0, SQRT(x - 1.0) * SQRT(x + 1.0)),
     domain=AT_LEAST_ONE,
 )
-ATANH = _operation("atanh", math.atanh, lambda z, x: 1.0 / _one_minus_square(x), domain=OPEN_UNIT)
+ATANH = define("atanh", math.atanh, lambda z, x: 1.0 / _one_minus_square(x), domain=OPEN_UNIT)
 
 
 # --- error functions and activations ------------------------------------------------------------------------------
@@ -523,37 +521,37 @@ def _gaussian_slope(z: Number, x: Number, scale: Number) -> Number:
     return -2.0 * scale * x * z
 
 
-GAUSSIAN: Operation = _operation(
+GAUSSIAN: Operation = define(
     "gaussian",
     kernels.gaussian,
     _gaussian_slope,
     lambda z, x, scale: -(x * x * z),
     definition=lambda mp, x, scale: mp.exp(-scale * x * x),
 )
-GELU_SLOPE: Operation = _operation(
+GELU_SLOPE: Operation = define(
     "gelu_slope", kernels.gelu_slope, _gelu_curvature, definition=lambda mp, x: mp.ncdf(x) + x * mp.npdf(x), total=True
 )
-ERF = _operation("erf", math.erf, lambda z, x: kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0), total=True)
-ERFC = _operation("erfc", math.erfc, lambda z, x: -kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0), total=True)
-SIGMOID: Operation = _operation(
+ERF = define("erf", math.erf, lambda z, x: kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0), total=True)
+ERFC = define("erfc", math.erfc, lambda z, x: -kernels.TWO_OVER_SQRT_PI * GAUSSIAN(x, 1.0), total=True)
+SIGMOID: Operation = define(
     "sigmoid",
     kernels.sigmoid,
     lambda z, x: 0.25 * SECH_SQUARED(0.5 * x),
     definition=lambda mp, x: 1 / (1 + mp.exp(-x)),
     total=True,
 )
-LOGSIGMOID = _operation(
+LOGSIGMOID = define(
     "logsigmoid",
     lambda x: -kernels.softplus(-x),
     lambda z, x: SIGMOID(-x),
     definition=lambda mp, x: -mp.log1p(mp.exp(-x)),
     total=True,
 )
-SOFTPLUS = _operation(
+SOFTPLUS = define(
     "softplus", kernels.softplus, lambda z, x: SIGMOID(x), definition=lambda mp, x: mp.log1p(mp.exp(x)), total=True
 )
-GELU = _operation("gelu", kernels.gelu, lambda z, x: GELU_SLOPE(x), definition=lambda mp, x: x * mp.ncdf(x), total=True)
-SILU = _operation("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x / (1 + mp.exp(-x)), total=True)
+GELU = define("gelu", kernels.gelu, lambda z, x: GELU_SLOPE(x), definition=lambda mp, x: x * mp.ncdf(x), total=True)
+SILU = define("silu", kernels.silu, _silu_slope, definition=lambda mp, x: x / (1 + mp.exp(-x)), total=True)
 
 
 # --- operations over a sequence -----------------------------------------------------------------------------------
@@ -563,7 +561,7 @@ def _shares_of_extreme(z: Number, *xs: Number) -> list[Number]:
     """Return 1/k for each of the k operands that equal the result (or are NaN, if it is), and None for the others."""
     won = [_has_won(x, z) for x in xs]
     share = 1.0 / sum([getattr(own, "condition", own) for own in won])
-    return [_given(own, share) for own in won]
+    return [given(own, share) for own in won]
 
 
 def _extreme(mp: Number, choose: Callable[[Sequence[Number]], Number], xs: Sequence[Number]) -> Number:
@@ -663,25 +661,25 @@ def _softmax_definition(mp: Number, i: Number, *xs: Number) -> Number:
     return mp.exp(xs[int(i)]) / mp.fsum(mp.exp(x) for x in xs)
 
 
-SUM: Operation = _sequence_operation(
+SUM: Operation = define_over_sequence(
     "sum",
     lambda *xs: kernels.total(xs),
     lambda z, *xs: [1.0] * len(xs),
     definition=lambda mp, *xs: mp.fsum(xs),
 )
-MEAN = _sequence_operation(
+MEAN = define_over_sequence(
     "mean",
     lambda *xs: kernels.mean(xs),
     lambda z, *xs: [1.0 / len(xs)] * len(xs),
     definition=lambda mp, *xs: mp.fsum(xs) / len(xs),
 )
-PROD = _sequence_operation(
+PROD = define_over_sequence(
     "prod",
     lambda *xs: math.prod(xs, start=1.0),
     _products_of_others,
     definition=lambda mp, *xs: mp.fprod(xs),
 )
-DOT = _sequence_operation(
+DOT = define_over_sequence(
     "dot",
     kernels.dot,
     _dot_partials,
@@ -689,30 +687,30 @@ DOT = _sequence_operation(
 )
 # x1**e1 * x2**e2 * ... / r**n, where r is the norm of all x. The operands are n, then all e, then all x; n and all e
 # are constants. The derivatives of lengths and angles are of this kind, and so are their own derivatives.
-RADIAL: Operation = _sequence_operation("radial", kernels.radial, _radial_partials, definition=_radial_definition)
-NORM: Operation = _sequence_operation("norm", math.hypot, _norm_partials, definition=lambda mp, *xs: mp.norm(xs))
-MAX = _sequence_operation(
+RADIAL: Operation = define_over_sequence("radial", kernels.radial, _radial_partials, definition=_radial_definition)
+NORM: Operation = define_over_sequence("norm", math.hypot, _norm_partials, definition=lambda mp, *xs: mp.norm(xs))
+MAX = define_over_sequence(
     "max",
     lambda *xs: kernels.largest(xs),
     _shares_of_extreme,
     definition=lambda mp, *xs: _extreme(mp, max, xs),
 )
-MIN = _sequence_operation(
+MIN = define_over_sequence(
     "min",
     lambda *xs: kernels.smallest(xs),
     _shares_of_extreme,
     definition=lambda mp, *xs: _extreme(mp, min, xs),
 )
-LOGSUMEXP = _sequence_operation(
+LOGSUMEXP = define_over_sequence(
     "logsumexp",
     lambda *xs: kernels.logsumexp(xs),
     lambda z, *xs: _softmax(xs),
     definition=lambda mp, *xs: mp.log(mp.fsum(mp.exp(x) for x in xs)),
 )
-SOFTMAX: Operation = _sequence_operation(
+SOFTMAX: Operation = define_over_sequence(
     "softmax", lambda i, *xs: kernels.softmax(xs)[int(i)], _softmax_partials, definition=_softmax_definition
 )
-LOG_SOFTMAX: Operation = _sequence_operation(
+LOG_SOFTMAX: Operation = define_over_sequence(
     "log_softmax",
     lambda i, *xs: kernels.log_softmax(int(i), xs),
     _log_softmax_partials,
