@@ -15,8 +15,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from .autodiff.custom import custom_op
-from .autodiff.gradients import gradient
+from .autodiff.gradients import backward, gradient
+from .autodiff.jacobians import jacfwd, jacrev
+from .autodiff.stopping import stop_gradient
 from .autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
+from .autodiff.vjp import vjp
 from .common import display
 from .engine import Value
 from .engine.anomaly import AnomalyError, detect_anomaly
@@ -99,6 +102,7 @@ __all__ = [
     "atan2",
     "atanh",
     "backend",
+    "backward",
     "cbrt",
     "ceil",
     "clip",
@@ -122,7 +126,9 @@ __all__ = [
     "hessian",
     "hvp",
     "hypot",
+    "jacfwd",
     "jacobian",
+    "jacrev",
     "jvp",
     "leaky_relu",
     "log",
@@ -156,6 +162,7 @@ __all__ = [
     "softplus",
     "sqrt",
     "square",
+    "stop_gradient",
     "sum",
     "take",
     "tan",
@@ -164,6 +171,7 @@ __all__ = [
     "train",
     "trunc",
     "value_and_grad",
+    "vjp",
     "where",
 ]
 

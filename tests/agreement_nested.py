@@ -13,7 +13,7 @@ from agreement_programs import LEAVES, ONE, TWO
 from agreement_truth import Program
 
 import microgrud
-from microgrud import cos, exp, grad, hessian, hvp, jacobian, jvp, sin, value_and_grad
+from microgrud import cos, exp, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, sin, value_and_grad, vjp
 
 NESTED: list[Program] = []
 
@@ -92,6 +92,35 @@ def rows_of_a_jacobian():
 @same_as(lambda w, rate: lambda x: (w - rate * 2.0 * x * (w * x - 1.0)) * x, *ONE, leaves=(0.8, 0.1))
 def step_of_training(w, rate):
     return lambda x: (w - rate * grad(lambda v: (v * x - 1.0) ** 2)(w)) * x
+
+
+@same_as(lambda w: lambda x, y: x * x * y * (y + 2.0 * w + 1.0) + 6.0 * w * x, *TWO, leaves=(0.8,))
+def product_with_a_cotangent(w):
+    def f(x, y):
+        _, pull = vjp(lambda s, t: [s * t, w * s * s], x, y)
+        by_x, by_y = pull([x * y, y])
+        (again, _) = pull([0.0, 3.0])
+        return by_x * x + again + by_y
+
+    return f
+
+
+@same_as(lambda w: lambda x, y: 2.0 * w * y + 2.0 * x + y, *TWO, leaves=(0.8,))
+def jacobians_of_both_modes(w):
+    def f(x, y):
+        H = jacfwd(jacrev(lambda v: v[0] ** 2 * v[1] * w + v[0] * v[1] ** 2))([x, y])
+        return H[0][0] + H[1][1] + y * jacrev(jacfwd(lambda t: 0.5 * t * t))(x)
+
+    return f
+
+
+@same_as(lambda: lambda x, y: 2.0 * x * y * x + sin(x * y), *TWO)
+def gradient_with_aux():
+    def f(x, y):
+        slope, aux = grad(lambda t: (t * t * y, {"bend": sin(t * y)}), has_aux=True)(x)
+        return slope * x + aux["bend"]
+
+    return f
 
 
 # --- compiled functions ---------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from agreement_programs import LIST, ONE, TWO
 from agreement_truth import Program, Refusal, in_recordings
 from mpmath import mpf
 
+import microgrud
 from microgrud import CompileError, Value, exp, no_grad, sin
 
 SPECIAL: list[Program] = []
@@ -187,6 +188,14 @@ def hidden_data_of(x: Any) -> Any:
 @row(*TWO)
 def detach(x, y):
     return x * detached(x) + detached(y * 2.0) * y * y
+
+
+@row(*TWO)
+def stop_gradient(x, y):
+    def stopped(t: Any) -> Any:
+        return detached(t) if hasattr(t, "_mpf_") else microgrud.stop_gradient({"t": [t]})["t"][0]
+
+    return x * stopped(x) + stopped(y * 2.0) * y * y
 
 
 @row(*TWO, refused=in_recordings(r"\.detach\(\)", "a number read by .data would be frozen"))

@@ -26,7 +26,19 @@ from agreement_truth import (
 )
 
 import microgrud
-from microgrud import Value, detect_anomaly, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad
+from microgrud import (
+    Value,
+    detect_anomaly,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jvp,
+    no_grad,
+    value_and_grad,
+    vjp,
+)
 
 Run = Callable[[Case], Iterator[Finding]]
 Fits = Callable[[Program], bool]
@@ -193,6 +205,35 @@ def _by_jacobian(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
     return [x for row in matrix(result, case.program.result) for x in row]
 
 
+def _by_jacfwd(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
+    result = jacfwd(f, case.program.argnums)(*args, **case.program.keywords)
+    return [x for row in matrix(result, case.program.result) for x in row]
+
+
+def _by_vjp(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
+    which = case.program.argnums
+    g = _bound(case, f)
+
+    def of_primals(*own: Any) -> Any:
+        return g(*[own[which.index(i)] if i in which else x for i, x in enumerate(args)])
+
+    value, pull = vjp(of_primals, *[args[i] for i in which])
+    products = pull(_like(value, iter(_outputs(case.truth()))))
+    return [*numbers_of(value), *numbers_of(products)]
+
+
+def _like(tree: Any, numbers: Iterator[float]) -> Any:
+    """Return the same structure with other numbers."""
+    if isinstance(tree, dict):
+        return {key: _like(x, numbers) for key, x in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        items = [_like(x, numbers) for x in tree]
+        return tree._make(items) if hasattr(tree, "_make") else type(tree)(items)
+    if isinstance(tree, np.ndarray):
+        return np.array([next(numbers) for _ in range(tree.size)]).reshape(tree.shape)
+    return next(numbers)
+
+
 def _by_hessian(case: Case, f: Function, args: tuple[Any, ...]) -> list[Any]:
     result = hessian(case.program.scalar(f), case.program.argnums)(*args, **case.program.keywords)
     return [x for row in matrix(result, tuple(args[i] for i in case.program.argnums)) for x in row]
@@ -248,6 +289,18 @@ TRANSFORMS: dict[str, Transform] = {
         lambda t: [x for row in t.jacobian for x in _of_arguments(t, row)],
         lambda t: [w * d for w in _outputs(t) for d in _direction(t)],
         lambda t: t.along(_direction(t)),
+    ),
+    "jacfwd": Transform(
+        _by_jacfwd,
+        lambda t: [x for row in t.jacobian for x in _of_arguments(t, row)],
+        lambda t: [w * d for w in _outputs(t) for d in _direction(t)],
+        lambda t: t.along(_direction(t)),
+    ),
+    "vjp": Transform(
+        _by_vjp,
+        lambda t: [*t.values, *_of_arguments(t, t.gradient)],
+        lambda t: [*_outputs(t), *_direction(t)],
+        lambda t: _added(t.gradient, t.along(_direction(t))),
     ),
     "hessian": Transform(
         _by_hessian,

@@ -299,16 +299,20 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "draw": lambda mg: [mg.draw.summary(mg.Value(2.0) * 3.0), mg.draw.local_derivatives(mg.Value(2.0) ** 2.0)],
     "enable_grad": recorded,
     "grad": lambda mg: mg.grad(lambda x: mg.sin(x) * x)(0.7),
+    "backward": lambda mg: (x := mg.Value(0.7), mg.backward([mg.sin(x), x * x], [0.3, -2.0]), x.grad),
     "gradient": cubed,
     "hessian": lambda mg: mg.hessian(lambda x: x[0] ** 2 * mg.exp(x[1]))([0.5, 0.2]),
     "hvp": lambda mg: mg.hvp(lambda x: x[0] ** 2 * mg.exp(x[1]), ([0.5, 0.2],), ([1.0, 2.0],)),
     "jacobian": lambda mg: mg.jacobian(lambda x: [x[0] * x[1], mg.tanh(x[0])])([0.5, 0.2]),
+    "jacfwd": lambda mg: mg.jacfwd(lambda x: [x[0] * x[1], mg.tanh(x[0])])([0.5, 0.2]),
+    "jacrev": lambda mg: mg.jacrev(lambda x: [x[0] * x[1], mg.tanh(x[0])])([0.5, 0.2]),
     "jvp": lambda mg: mg.jvp(lambda x: mg.sin(x) * x, (2.0,), (1.0,)),
     "losses": lambda mg: mg.losses.squared_error([mg.Value(0.5), mg.Value(1.5)], [1.0, 2.0]),
     "nn": lambda mg: mg.nn.MLP(2, [3, 1], activation="tanh", rng=0)([0.5, -1.0]),
     "no_grad": recorded,
     "optim": lambda mg: (p := [mg.Value(1.0)], setattr(p[0], "grad", 0.5), mg.optim.SGD(p, lr=0.1).step(), p)[3],
     "plot": lambda mg: mg.plot.rosenbrock(mg.Value(0.5), mg.Value(-1.0)),
+    "stop_gradient": lambda mg: mg.grad(lambda x: mg.sin(x) * mg.stop_gradient(x))(0.7),
     "take": lambda mg: mg.take([1.0, mg.Value(2.0)], 1),
     "tape": lambda mg: mg.tape.compile(lambda x: x * x).value_and_grad(3.0),
     "train": lambda mg: (
@@ -322,6 +326,7 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
         ).loss
     ),
     "value_and_grad": lambda mg: mg.value_and_grad(lambda x: mg.exp(x) / x)(0.7),
+    "vjp": lambda mg: mg.vjp(lambda x: [x[0] * x[1], mg.tanh(x[0])], [0.5, 0.2])[1]([0.3, -2.0]),
     "where": lambda mg: mg.where(True, mg.Value(1.0), mg.Value(2.0)),
 }
 

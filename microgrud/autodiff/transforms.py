@@ -30,24 +30,28 @@ from ..common.numbers import Number, is_real_scalar
 from ..engine import Value, ops, tracing
 from ..engine.copying import differentiating, is_differentiating
 from ..engine.grad_mode import enable_grad, is_recording
+from .frames import Frame, framed
 from .gradients import as_value
 from .subgraph import Subgraph, next_generation
 from .trees import Structure, flatten, joined
 
 
-def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Make the function that computes the gradient of `f`.
 
     Args:
         f: a function whose result is one number.
         argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
+        has_aux: True for a function that returns a pair (number, aux): aux is any object, and is not differentiated.
 
     Returns:
         A function of the same arguments. Its result has the structure of the argument (a tuple of results for a tuple
-        of positions), of Values if `f` reaches Values from outside, otherwise of floats.
+        of positions), of Values if `f` reaches Values from outside, otherwise of floats. With `has_aux` it returns a
+        pair of that and aux, in which the Values in lists, tuples, dicts and arrays are floats where the results are.
 
     Raises:
-        TypeError: (by the returned function) if an argument is not made of numbers, or the result is not one number.
+        TypeError: (by the returned function) if an argument is not made of numbers, the result is not one number, or
+            `has_aux` is true and the function returns no pair.
         ValueError: (by the returned function) if there is no argument at a position.
 
     >>> grad(lambda x: x**3)(2.0)
@@ -61,18 +65,24 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
     12.0
     >>> grad(lambda p: p["w"] * 3 + p["b"])({"w": 1.0, "b": 2.0})
     {'w': 3.0, 'b': 1.0}
+    >>> grad(lambda x: (x**3, {"root": x, "unit": "m"}), has_aux=True)(2.0)
+    (12.0, {'root': 2.0, 'unit': 'm'})
     """
 
     @functools.wraps(f)
     def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
-        call = _RecordedCall(f, args, kwargs, argnums, scalar=True)
-        return call.arguments.rebuild(call.gradient_of(0))
+        call = _RecordedCall(f, args, kwargs, argnums, scalar=True, has_aux=has_aux)
+        return call.with_aux(call.arguments.rebuild(call.gradient_of(0)))
 
     return gradient_of_f
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
     """Make the function that computes `f` and its gradient together; arguments as for `grad`.
+
+    With `has_aux` it returns ((value, aux), gradient).
 
     >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (6.0, (3.0, 2.0))
@@ -80,23 +90,24 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
 
     @functools.wraps(f)
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = _RecordedCall(f, args, kwargs, argnums, scalar=True)
-        (value,) = call.results(call.outputs)
-        return value, call.arguments.rebuild(call.gradient_of(0))
+        call = _RecordedCall(f, args, kwargs, argnums, scalar=True, has_aux=has_aux)
+        return call.with_aux(call.value()), call.arguments.rebuild(call.gradient_of(0))
 
     return value_and_gradient_of_f
 
 
-def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Make the function that computes all partial derivatives of all outputs of `f`, in reverse mode.
 
     Args:
         f: a function whose result is a number, an array, or a structure of them.
         argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
+        has_aux: as for `grad`.
 
     Returns:
         A function whose result has the structure of the output of `f`, with a structure like the argument in place of
-        each leaf: an array of shape output.shape + argument.shape, or a number if both are numbers.
+        each leaf: an array of shape output.shape + argument.shape, or a number if both are numbers. With `has_aux`, a
+        pair of that and aux.
 
     >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 3.0])
     [[3.0, 2.0], [1.0, 1.0]]
@@ -104,13 +115,14 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
 
     @functools.wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
-        call = _RecordedCall(f, args, kwargs, argnums)
-        return call.structure.jacobian([call.gradient_of(i) for i in range(len(call.outputs))], call.arguments)
+        call = _RecordedCall(f, args, kwargs, argnums, has_aux=has_aux)
+        rows = [call.gradient_of(i) for i in range(call.structure.size)]
+        return call.with_aux(call.structure.jacobian(rows, call.arguments))
 
     return jacobian_of_f
 
 
-def hessian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def hessian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Make the function that computes all second derivatives of `f`: the Jacobian of its gradient.
 
     Args and result as for `jacobian`; the result of `f` is one number.
@@ -118,7 +130,7 @@ def hessian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callab
     >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
     [[6.0, 4.0], [4.0, 0.0]]
     """
-    return jacobian(grad(f, argnums), argnums)
+    return jacobian(grad(f, argnums, has_aux), argnums, has_aux)
 
 
 def jvp(
@@ -145,7 +157,7 @@ def jvp(
     call = _RecordedCall(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
     directions = call.directions(tangents)
     slopes = call.graph.push_forward(directions, call.as_numbers)
-    return call.structure.rebuild(call.results(call.outputs)), call.structure.rebuild(call.results(slopes))
+    return call.value(), call.structure.rebuild(call.results(slopes))
 
 
 def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
@@ -184,17 +196,19 @@ class _RecordedCall:
         kwargs: its keyword arguments.
         argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
         scalar: whether the result has to be one number.
+        has_aux: whether the function returns a pair of its result and an object that is not differentiated.
 
     Attributes:
         arguments: the structure of the arguments to differentiate with respect to: a tuple, unless `argnums` was one
             position. The paths in it begin with their positions in the tuple in either case.
         count: the number of these arguments.
         inputs: the nodes in them.
-        outputs: the nodes in the result.
+        outputs: the nodes in the result, and then those in the object that is not differentiated.
         structure: the structure of the result.
+        aux: the rest of that object; None without one.
+        generation: that of `inputs`; see `Subgraph`.
         graph: the graph between inputs and outputs.
         connected: True if results are Values, since the function reached Values from outside.
-        is_nested: True if besides a transform around this one is in progress.
     """
 
     def __init__(
@@ -204,9 +218,10 @@ class _RecordedCall:
         kwargs: dict[str, Any],
         argnums: int | tuple[int, ...],
         scalar: bool = False,
+        has_aux: bool = False,
     ) -> None:
         name = getattr(f, "__name__", type(f).__name__)
-        generation = next_generation()
+        self.generation = next_generation()
         positions, single = positions_of(argnums, len(args), name)
         parts = [flatten(args[p], f"argument {p} of {name}") for p in positions]
         self.inputs = inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for own, _ in parts for x in own]
@@ -217,19 +232,34 @@ class _RecordedCall:
         for position, argument in zip(positions, (varying,) if single else varying):
             recorded[position] = argument
         with differentiating(inputs):
-            result = _one_number(_recorded(f, recorded, kwargs), name, scalar)
-            numbers, self.structure = flatten(result, f"the result of {name}")
-        self.outputs = [as_value(x) for x in numbers]
-        del numbers, result  # their references to the outputs would count as references from outside
+            result = _recorded(f, recorded, kwargs)
+            self.aux: Frame | None = None
+            others: list[Number] = []
+            if has_aux:
+                result, aux = _pair(result, name)
+                others, self.aux = framed(aux)
+                del aux
+            numbers, self.structure = flatten(_one_number(result, name, scalar), f"the result of {name}")
+        self.outputs = [as_value(x) for x in [*numbers, *others]]
+        del numbers, others, result  # their references to the outputs would count as references from outside
         given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is not a leaf
-        self.graph = Subgraph(self.outputs, inputs, True, generation)
+        self.graph = Subgraph(self.outputs, inputs, True, self.generation)
         self.connected = is_recording() and (given_values or self.graph.outside is not None)
-        self.is_nested = self.connected and is_differentiating() and tracing.current() is None
 
     @property
     def as_numbers(self) -> bool:
         """True if nothing can differentiate the results again, so that they need no graph."""
         return not self.connected and tracing.current() is None
+
+    def value(self) -> Any:
+        """Return the result of the function, as the caller receives it."""
+        return self.structure.rebuild(self.results(self.outputs[: self.structure.size]))
+
+    def with_aux(self, result: Any) -> Any:
+        """Return a result, or a pair of it and the object that is not differentiated, if there is one."""
+        if self.aux is None:
+            return result
+        return result, self.aux.fill(self.results(self.outputs[self.structure.size :]))
 
     def gradient_of(self, output: int) -> list[Number]:
         """Return the derivative of the output at an index with respect to each input, as the caller receives it."""
@@ -244,7 +274,7 @@ class _RecordedCall:
             return list(numbers)
         if not self.connected:
             return [x.data if isinstance(x, Value) else float(x) for x in numbers]
-        if self.is_nested:
+        if is_differentiating():  # a transform around this one is in progress
             # The number of the first branch, in a node that reaches all that the function has reached. The result need
             # not depend on it (the derivative of w + x**2 is 2 x), but where the function has reached a Value from
             # outside of the transform around this one, too, that one has to see that its results are to be Values.
@@ -255,17 +285,33 @@ class _RecordedCall:
 
     def directions(self, tangents: Any) -> list[Number]:
         """Return the tangent of every input; raise an error that says which tangents do not fit."""
-        given, structure = flatten(tangents_of(tangents, self.count), "tangents")
-        leaves = dict(zip(structure.paths, zip(structure.shapes, structure.split(given))))
-        wanted = dict(zip(self.arguments.paths, self.arguments.shapes))
-        if {path: shape for path, (shape, _) in leaves.items()} != wanted:
-            raise ValueError(
-                f"tangents: expected the structure of the arguments, with {_leaves(self.arguments)}; "
-                f"got {_leaves(structure)}"
-            )
-        numbers = [x for path in wanted for x in leaves[path][1]]  # a dict may be in another order
+        numbers = numbers_like(self.arguments, tangents_of(tangents, self.count), "tangents", "arguments")
         self.connected |= is_recording() and any(isinstance(x, Value) for x in numbers)
         return numbers
+
+
+def numbers_like(wanted: Structure, tree: Any, name: str, of: str) -> list[Number]:
+    """Return the numbers of a structure that has to be like another one, in the order of that.
+
+    Raises:
+        ValueError: if it is not; the message begins with `name`, and names the wanted structure that `of` something.
+    """
+    given, structure = flatten(tree, name)
+    leaves = dict(zip(structure.paths, zip(structure.shapes, structure.split(given))))
+    shapes = dict(zip(wanted.paths, wanted.shapes))
+    if {path: shape for path, (shape, _) in leaves.items()} != shapes:
+        raise ValueError(
+            f"{name}: expected the structure of the {of}, with {_leaves(wanted)}; got {_leaves(structure)}"
+        )
+    return [x for path in shapes for x in leaves[path][1]]  # a dict may be in another order
+
+
+def _pair(result: Any, name: str) -> tuple[Any, Any]:
+    """Return a result that has to be a pair; raise if it is not."""
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        got = f"{len(result)} items" if isinstance(result, (tuple, list)) else type(result).__name__
+        raise TypeError(f"{name}: with has_aux, expected a function that returns a pair (result, aux), got {got}")
+    return result[0], result[1]
 
 
 def _recorded(f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -26,6 +26,7 @@ from .grad_mode import is_recording
 from .methods import OperationMethods
 from .operation import Operation
 from .operators import Operators
+from .seeding import seeded
 from .truth import as_operand
 
 
@@ -184,13 +185,20 @@ class Value(Operators, OperationMethods):
 
     # --- the backward pass ---------------------------------------------------------------------------------------
 
-    def backward(self) -> None:
+    def backward(self, seed: float | None = None) -> None:
         """Compute the derivative of this node with respect to every node it depends on, and store it in their `grad`.
 
         A leaf adds the new derivative to its `grad` (`zero_grad()` clears it before the next step). The nodes in
         between replace theirs, so that a second pass counts nothing twice. The pass takes time linear in the number of
         operands. If a rule raises, or Ctrl-C ends the pass, the leaves keep the gradients that they had before.
+
+        Args:
+            seed: a number that all derivatives are multiplied by, 1 by default: the derivative of a later result with
+                respect to this node. `microgrud.backward` takes several nodes with their seeds.
         """
+        if seed is not None:
+            seeded(Value, [self], [as_float(seed, "backward: seed")]).backward()
+            return
         order = topological_order(self)
         before = [(node, node._grad) for node in order if not node._operands]  # the leaves, with their gradients so far
         checking = anomaly.is_detecting()

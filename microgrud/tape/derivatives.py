@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..autodiff import transforms
+from ..autodiff.jacobians import jacfwd
 from ..autodiff.transforms import positions_of, tangents_of
 from ..autodiff.trees import Structure, check_unmasked, flatten, joined, numbers_in
 from ..engine.vectors import Vector
@@ -201,21 +202,6 @@ def _refuse_batches(recordings: Recordings, positions: Sequence[int], kind: str)
 # --- the functions that are recorded ---
 
 
-def _by_columns(f: Function, argnums: Argnums) -> Function:
-    """Return a function that computes the Jacobian in forward mode."""
-
-    @functools.wraps(f)
-    def jacobian_of_f(*args: Any) -> Any:
-        positions, single = positions_of(argnums, len(args), "jacobian")
-        parts = [flatten(args[k], "jacobian")[1] for k in positions]
-        units = np.eye(sum(part.size for part in parts)).tolist()
-        columns = [transforms.jvp(f, args, joined(parts).rebuild(unit), positions)[1] for unit in units]
-        flat = [flatten(column, "jacobian") for column in columns]
-        return flat[0][1].jacobian(list(zip(*[numbers for numbers, _ in flat])), joined(parts, single))
-
-    return jacobian_of_f
-
-
 def _column(f: Function, argnums: Argnums) -> Function:
     """Return a function that computes the Jacobian times a direction."""
 
@@ -269,7 +255,7 @@ def _block(f: Function, argnums: Argnums, by_columns: bool) -> Function:
     @functools.wraps(f)
     def block_of_f(*args: Any) -> Any:
         flat = functools.wraps(f)(lambda *given: flatten(f(*given), "the result of the function")[0])
-        rows = (_by_columns if by_columns else transforms.jacobian)(flat, argnums)(*args)
+        rows = (jacfwd if by_columns else transforms.jacobian)(flat, argnums)(*args)
         return [flatten(row, "jacobian")[0] for row in rows]
 
     return block_of_f
@@ -287,7 +273,7 @@ DERIVED: dict[str, Callable[[Function, Argnums], Function]] = {
     "gradient": transforms.grad,
     "product": _product,
     "jacobian by rows": transforms.jacobian,
-    "jacobian by columns": _by_columns,
+    "jacobian by columns": jacfwd,
     "row of jacobian": _row,
     "column of jacobian": _column,
     "jacobian, one of rows": _row,
