@@ -27,7 +27,7 @@ from .engine.grad_mode import enable_grad, no_grad
 from .engine.integers import take
 from .engine.native import backend
 from .functions import (
-    abs,
+    abs as abs,
     acos,
     acosh,
     asin,
@@ -57,13 +57,13 @@ from .functions import (
     log_softmax,
     logsigmoid,
     logsumexp,
-    max,
+    max as max,
     maximum,
     mean,
-    min,
+    min as min,
     minimum,
     norm,
-    pow,
+    pow as pow,
     prod,
     reciprocal,
     relu,
@@ -76,7 +76,7 @@ from .functions import (
     softplus,
     sqrt,
     square,
-    sum,
+    sum as sum,
     tan,
     tanh,
     trunc,
@@ -86,14 +86,14 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import draw, losses, nn, optim, plot, tape, train
-    from .tape import CompileError, compile
+    from .tape import CompileError, compile as compile
 
+#: Without names of Python's builtins: `from microgrud import *` leaves out abs, compile, max, min, pow and sum.
 __all__ = [
     "AnomalyError",
     "CompileError",
     "Value",
     "__version__",
-    "abs",
     "acos",
     "acosh",
     "asin",
@@ -106,7 +106,6 @@ __all__ = [
     "cbrt",
     "ceil",
     "clip",
-    "compile",
     "cos",
     "cosh",
     "custom_op",
@@ -139,17 +138,14 @@ __all__ = [
     "logsigmoid",
     "logsumexp",
     "losses",
-    "max",
     "maximum",
     "mean",
-    "min",
     "minimum",
     "nn",
     "no_grad",
     "norm",
     "optim",
     "plot",
-    "pow",
     "prod",
     "reciprocal",
     "relu",
@@ -163,7 +159,6 @@ __all__ = [
     "sqrt",
     "square",
     "stop_gradient",
-    "sum",
     "take",
     "tan",
     "tanh",
@@ -185,10 +180,12 @@ def _mimebundle(shown: Any) -> dict[str, str]:
 display.register(_mimebundle)
 
 
-def __getattr__(name: str) -> Any:
-    """Import `microgrud.nn` and the like at their first use, so that `import microgrud` takes a third of the time."""
-    if name in ("draw", "losses", "nn", "optim", "plot", "tape", "train"):
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in ("CompileError", "compile"):
-        return getattr(importlib.import_module(f"{__name__}.tape"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # type checkers refuse a name that does not exist
+
+    def __getattr__(name: str) -> Any:
+        """Import `microgrud.nn` and the like at their first use; `import microgrud` takes a third of the time."""
+        if name in ("draw", "losses", "nn", "optim", "plot", "tape", "train"):
+            return importlib.import_module(f"{__name__}.{name}")
+        if name in ("CompileError", "compile"):
+            return getattr(importlib.import_module(f"{__name__}.tape"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,20 +5,23 @@ mpmath number. Plain numbers next to a Value are constants. Errors are those of 
 names the operation and its operands: ValueError outside the domain, ZeroDivisionError, OverflowError.
 `docs/conventions.md` lists the gradients at kinks and singular points.
 
-Call `abs`, `max`, `min`, `pow` and `sum` as `microgrud.sum(...)`: imported, they would hide Python's.
+Call `abs`, `max`, `min`, `pow` and `sum` as `microgrud.sum(...)`: imported by name, they would hide Python's. (`from
+microgrud import *` leaves them out.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import overload
 
-from .common.numbers import Number, as_sequence
-from .engine import native, ops
+from .common.numbers import Real, as_sequence
+from .engine import Value, native, ops
+from .typing import AnyNumber, Number, binary, reduction
 
 # --- exponentials, logarithms, roots ---
 
 
-def exp(x: Number) -> Number:
+def exp(x: AnyNumber) -> AnyNumber:
     """Compute the exponential e**x.
 
     d exp(x)/dx = exp(x).
@@ -32,7 +35,7 @@ def exp(x: Number) -> Number:
     return ops.EXP(x)
 
 
-def expm1(x: Number) -> Number:
+def expm1(x: AnyNumber) -> AnyNumber:
     """Compute e**x - 1 without the loss of digits near 0.
 
     d expm1(x)/dx = exp(x).
@@ -46,7 +49,7 @@ def expm1(x: Number) -> Number:
     return ops.EXPM1(x)
 
 
-def log(x: Number) -> Number:
+def log(x: AnyNumber) -> AnyNumber:
     """Compute the natural logarithm.
 
     d log(x)/dx = 1/x.
@@ -60,7 +63,7 @@ def log(x: Number) -> Number:
     return ops.LOG(x)
 
 
-def log1p(x: Number) -> Number:
+def log1p(x: AnyNumber) -> AnyNumber:
     """Compute log(1 + x) without the loss of digits near 0.
 
     d log1p(x)/dx = 1/(1 + x).
@@ -74,7 +77,7 @@ def log1p(x: Number) -> Number:
     return ops.LOG1P(x)
 
 
-def log2(x: Number) -> Number:
+def log2(x: AnyNumber) -> AnyNumber:
     """Compute the logarithm to base 2.
 
     d log2(x)/dx = 1/(x log 2).
@@ -88,7 +91,7 @@ def log2(x: Number) -> Number:
     return ops.LOG2(x)
 
 
-def log10(x: Number) -> Number:
+def log10(x: AnyNumber) -> AnyNumber:
     """Compute the logarithm to base 10.
 
     d log10(x)/dx = 1/(x log 10).
@@ -102,7 +105,7 @@ def log10(x: Number) -> Number:
     return ops.LOG10(x)
 
 
-def sqrt(x: Number) -> Number:
+def sqrt(x: AnyNumber) -> AnyNumber:
     """Compute the square root.
 
     d sqrt(x)/dx = 1/(2 sqrt(x)), infinite at 0.
@@ -116,7 +119,7 @@ def sqrt(x: Number) -> Number:
     return ops.SQRT(x)
 
 
-def cbrt(x: Number) -> Number:
+def cbrt(x: AnyNumber) -> AnyNumber:
     """Compute the real cube root, of negative numbers too.
 
     d cbrt(x)/dx = 1/(3 cbrt(x)**2), infinite at 0.
@@ -127,7 +130,7 @@ def cbrt(x: Number) -> Number:
     return ops.CBRT(x)
 
 
-def square(x: Number) -> Number:
+def square(x: AnyNumber) -> AnyNumber:
     """Compute x * x.
 
     d square(x)/dx = 2x.
@@ -138,7 +141,7 @@ def square(x: Number) -> Number:
     return ops.SQUARE(x)
 
 
-def reciprocal(x: Number) -> Number:
+def reciprocal(x: AnyNumber) -> AnyNumber:
     """Compute 1/x.
 
     d reciprocal(x)/dx = -1/x**2.
@@ -152,6 +155,7 @@ def reciprocal(x: Number) -> Number:
     return ops.RECIPROCAL(x)
 
 
+@binary
 def pow(x: Number, y: Number) -> Number:
     """Compute x to the power y.
 
@@ -171,7 +175,7 @@ def pow(x: Number, y: Number) -> Number:
 # --- trigonometric and hyperbolic functions; angles in radians ---
 
 
-def sin(x: Number) -> Number:
+def sin(x: AnyNumber) -> AnyNumber:
     """Compute the sine.
 
     d sin(x)/dx = cos(x).
@@ -185,7 +189,7 @@ def sin(x: Number) -> Number:
     return ops.SIN(x)
 
 
-def cos(x: Number) -> Number:
+def cos(x: AnyNumber) -> AnyNumber:
     """Compute the cosine.
 
     d cos(x)/dx = -sin(x).
@@ -199,7 +203,7 @@ def cos(x: Number) -> Number:
     return ops.COS(x)
 
 
-def tan(x: Number) -> Number:
+def tan(x: AnyNumber) -> AnyNumber:
     """Compute the tangent.
 
     d tan(x)/dx = 1 + tan(x)**2.
@@ -213,7 +217,7 @@ def tan(x: Number) -> Number:
     return ops.TAN(x)
 
 
-def asin(x: Number) -> Number:
+def asin(x: AnyNumber) -> AnyNumber:
     """Compute the inverse sine, between -pi/2 and pi/2.
 
     d asin(x)/dx = 1/sqrt((1-x)(1+x)), infinite at -1 and 1.
@@ -227,7 +231,7 @@ def asin(x: Number) -> Number:
     return ops.ASIN(x)
 
 
-def acos(x: Number) -> Number:
+def acos(x: AnyNumber) -> AnyNumber:
     """Compute the inverse cosine, between 0 and pi.
 
     d acos(x)/dx = -1/sqrt((1-x)(1+x)), minus infinity at -1 and 1.
@@ -241,7 +245,7 @@ def acos(x: Number) -> Number:
     return ops.ACOS(x)
 
 
-def atan(x: Number) -> Number:
+def atan(x: AnyNumber) -> AnyNumber:
     """Compute the inverse tangent, between -pi/2 and pi/2.
 
     d atan(x)/dx = 1/(1 + x**2).
@@ -252,6 +256,12 @@ def atan(x: Number) -> Number:
     return ops.ATAN(x)
 
 
+@overload
+def atan2(y: Value, x: Number) -> Value: ...
+@overload
+def atan2(y: float, x: Value) -> Value: ...
+@overload
+def atan2(y: float, x: float) -> float: ...
 def atan2(y: Number, x: Number) -> Number:
     """Compute the angle of the point (x, y), between -pi and pi.
 
@@ -263,6 +273,7 @@ def atan2(y: Number, x: Number) -> Number:
     return ops.ATAN2(y, x)
 
 
+@binary
 def hypot(x: Number, y: Number) -> Number:
     """Compute sqrt(x**2 + y**2) without intermediate overflow or underflow.
 
@@ -274,7 +285,7 @@ def hypot(x: Number, y: Number) -> Number:
     return ops.HYPOT(x, y)
 
 
-def sinh(x: Number) -> Number:
+def sinh(x: AnyNumber) -> AnyNumber:
     """Compute the hyperbolic sine.
 
     d sinh(x)/dx = cosh(x).
@@ -288,7 +299,7 @@ def sinh(x: Number) -> Number:
     return ops.SINH(x)
 
 
-def cosh(x: Number) -> Number:
+def cosh(x: AnyNumber) -> AnyNumber:
     """Compute the hyperbolic cosine.
 
     d cosh(x)/dx = sinh(x).
@@ -302,7 +313,7 @@ def cosh(x: Number) -> Number:
     return ops.COSH(x)
 
 
-def tanh(x: Number) -> Number:
+def tanh(x: AnyNumber) -> AnyNumber:
     """Compute the hyperbolic tangent.
 
     d tanh(x)/dx = 1/cosh(x)**2, accurate in the tails: 1.6993417021166356e-17 at x = 20.
@@ -313,7 +324,7 @@ def tanh(x: Number) -> Number:
     return ops.TANH(x)
 
 
-def asinh(x: Number) -> Number:
+def asinh(x: AnyNumber) -> AnyNumber:
     """Compute the inverse hyperbolic sine.
 
     d asinh(x)/dx = 1/sqrt(1 + x**2).
@@ -324,7 +335,7 @@ def asinh(x: Number) -> Number:
     return ops.ASINH(x)
 
 
-def acosh(x: Number) -> Number:
+def acosh(x: AnyNumber) -> AnyNumber:
     """Compute the inverse hyperbolic cosine.
 
     d acosh(x)/dx = 1/sqrt((x-1)(x+1)), infinite at 1.
@@ -338,7 +349,7 @@ def acosh(x: Number) -> Number:
     return ops.ACOSH(x)
 
 
-def atanh(x: Number) -> Number:
+def atanh(x: AnyNumber) -> AnyNumber:
     """Compute the inverse hyperbolic tangent.
 
     d atanh(x)/dx = 1/((1-x)(1+x)).
@@ -355,7 +366,7 @@ def atanh(x: Number) -> Number:
 # --- error functions and activations ---
 
 
-def erf(x: Number) -> Number:
+def erf(x: AnyNumber) -> AnyNumber:
     """Compute the error function, 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x.
 
     d erf(x)/dx = 2/sqrt(pi) exp(-x**2).
@@ -366,7 +377,7 @@ def erf(x: Number) -> Number:
     return ops.ERF(x)
 
 
-def erfc(x: Number) -> Number:
+def erfc(x: AnyNumber) -> AnyNumber:
     """Compute 1 - erf(x) without the loss of digits for large x.
 
     d erfc(x)/dx = -2/sqrt(pi) exp(-x**2).
@@ -377,7 +388,7 @@ def erfc(x: Number) -> Number:
     return ops.ERFC(x)
 
 
-def sigmoid(x: Number) -> Number:
+def sigmoid(x: AnyNumber) -> AnyNumber:
     """Compute the logistic function 1/(1 + exp(-x)).
 
     d sigmoid(x)/dx = sigmoid(x) sigmoid(-x).
@@ -388,7 +399,7 @@ def sigmoid(x: Number) -> Number:
     return ops.SIGMOID(x)
 
 
-def logsigmoid(x: Number) -> Number:
+def logsigmoid(x: AnyNumber) -> AnyNumber:
     """Compute log(sigmoid(x)) = -log(1 + exp(-x)) without overflow.
 
     d logsigmoid(x)/dx = sigmoid(-x).
@@ -399,7 +410,7 @@ def logsigmoid(x: Number) -> Number:
     return ops.LOGSIGMOID(x)
 
 
-def softplus(x: Number) -> Number:
+def softplus(x: AnyNumber) -> AnyNumber:
     """Compute log(1 + exp(x)) without overflow.
 
     d softplus(x)/dx = sigmoid(x).
@@ -410,7 +421,7 @@ def softplus(x: Number) -> Number:
     return ops.SOFTPLUS(x)
 
 
-def relu(x: Number) -> Number:
+def relu(x: AnyNumber) -> AnyNumber:
     """Compute the rectified linear unit max(x, 0).
 
     The derivative is 1 for x > 0 and 0 for x <= 0.
@@ -423,6 +434,12 @@ def relu(x: Number) -> Number:
     return ops.RELU(x)
 
 
+@overload
+def leaky_relu(x: Value, slope: Number = 0.01) -> Value: ...
+@overload
+def leaky_relu(x: float, slope: Value) -> Value: ...
+@overload
+def leaky_relu(x: float, slope: float = 0.01) -> float: ...
 def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
     """Compute x for x >= 0, and slope * x below.
 
@@ -436,6 +453,12 @@ def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
     return ops.LEAKY_RELU(x, slope)
 
 
+@overload
+def elu(x: Value, alpha: Number = 1.0) -> Value: ...
+@overload
+def elu(x: float, alpha: Value) -> Value: ...
+@overload
+def elu(x: float, alpha: float = 1.0) -> float: ...
 def elu(x: Number, alpha: Number = 1.0) -> Number:
     """Compute the exponential linear unit: x for x >= 0, and alpha * (exp(x) - 1) below.
 
@@ -449,7 +472,7 @@ def elu(x: Number, alpha: Number = 1.0) -> Number:
     return ops.ELU(x, alpha)
 
 
-def gelu(x: Number) -> Number:
+def gelu(x: AnyNumber) -> AnyNumber:
     """Compute the Gaussian error linear unit x * Phi(x), exactly and not by the tanh approximation.
 
     Phi is the standard normal distribution function and phi its density: d gelu(x)/dx = Phi(x) + x phi(x).
@@ -462,7 +485,7 @@ def gelu(x: Number) -> Number:
     return ops.GELU(x)
 
 
-def silu(x: Number) -> Number:
+def silu(x: AnyNumber) -> AnyNumber:
     """Compute the sigmoid linear unit (swish) x * sigmoid(x).
 
     d silu(x)/dx = sigmoid(x) (1 + x sigmoid(-x)).
@@ -478,7 +501,7 @@ def silu(x: Number) -> Number:
 # --- steps and kinks ---
 
 
-def sign(x: Number) -> Number:
+def sign(x: AnyNumber) -> AnyNumber:
     """Compute the sign of x: -1, 0 or 1.
 
     The derivative is 0 everywhere.
@@ -489,7 +512,7 @@ def sign(x: Number) -> Number:
     return ops.SIGN(x)
 
 
-def floor(x: Number) -> Number:
+def floor(x: AnyNumber) -> AnyNumber:
     """Compute the greatest integer not above x.
 
     The derivative is 0 everywhere.
@@ -503,7 +526,7 @@ def floor(x: Number) -> Number:
     return ops.FLOOR(x)
 
 
-def ceil(x: Number) -> Number:
+def ceil(x: AnyNumber) -> AnyNumber:
     """Compute the least integer not below x.
 
     The derivative is 0 everywhere.
@@ -517,7 +540,7 @@ def ceil(x: Number) -> Number:
     return ops.CEIL(x)
 
 
-def trunc(x: Number) -> Number:
+def trunc(x: AnyNumber) -> AnyNumber:
     """Compute the integer part of x.
 
     The derivative is 0 everywhere.
@@ -531,7 +554,7 @@ def trunc(x: Number) -> Number:
     return ops.TRUNC(x)
 
 
-def abs(x: Number) -> Number:
+def abs(x: AnyNumber) -> AnyNumber:
     """Compute the absolute value.
 
     The derivative is the sign of x, and 0 at 0.
@@ -542,6 +565,7 @@ def abs(x: Number) -> Number:
     return ops.ABS(x)
 
 
+@binary
 def minimum(x: Number, y: Number) -> Number:
     """Compute the lesser of two numbers.
 
@@ -554,6 +578,7 @@ def minimum(x: Number, y: Number) -> Number:
     return ops.MINIMUM(x, y)
 
 
+@binary
 def maximum(x: Number, y: Number) -> Number:
     """Compute the greater of two numbers.
 
@@ -566,6 +591,12 @@ def maximum(x: Number, y: Number) -> Number:
     return ops.MAXIMUM(x, y)
 
 
+@overload
+def clip(x: Value, low: Number, high: Number) -> Value: ...
+@overload
+def clip(x: float, low: float, high: float) -> float: ...
+@overload
+def clip(x: Number, low: Number, high: Number) -> Number: ...
 def clip(x: Number, low: Number, high: Number) -> Number:
     """Limit x to the interval from low to high.
 
@@ -580,7 +611,13 @@ def clip(x: Number, low: Number, high: Number) -> Number:
     return ops.CLIP(x, low, high)
 
 
-def where(condition: Number, x: Number, y: Number) -> Number:
+@overload
+def where(condition: Number | Real, x: Value, y: Number) -> Value: ...
+@overload
+def where(condition: Number | Real, x: float, y: Value) -> Value: ...
+@overload
+def where(condition: Number | Real, x: float, y: float) -> float: ...
+def where(condition: Number | Real, x: Number, y: Number) -> Number:
     """Choose x where the condition holds, and y where it does not.
 
     The derivative is 1 with respect to the chosen operand, and 0 with respect to the other. Both operands are computed
@@ -603,6 +640,7 @@ def _at_least_one(xs: Iterable[Number], name: str) -> tuple[Number, ...]:
     return numbers
 
 
+@reduction
 def sum(xs: Iterable[Number]) -> Number:
     """Compute the sum x1 + x2 + ... as one node, correctly rounded in any order; 0.0 for an empty sequence.
 
@@ -617,6 +655,7 @@ def sum(xs: Iterable[Number]) -> Number:
     return ops.SUM(*numbers) if numbers else 0.0
 
 
+@reduction
 def mean(xs: Iterable[Number]) -> Number:
     """Compute the mean (x1 + ... + xn)/n as one node.
 
@@ -631,6 +670,7 @@ def mean(xs: Iterable[Number]) -> Number:
     return ops.MEAN(*_at_least_one(xs, "mean"))
 
 
+@reduction
 def prod(xs: Iterable[Number]) -> Number:
     """Compute the product x1 * x2 * ... as one node; 1.0 for an empty sequence.
 
@@ -643,6 +683,16 @@ def prod(xs: Iterable[Number]) -> Number:
     return ops.PROD(*numbers) if numbers else 1.0
 
 
+@overload
+def dot(xs: Iterable[Value], ys: Iterable[Number], bias: Number = 0.0) -> Value: ...
+@overload
+def dot(xs: Iterable[float], ys: Iterable[Value], bias: Number = 0.0) -> Value: ...
+@overload
+def dot(xs: Iterable[float], ys: Iterable[float], bias: Value) -> Value: ...
+@overload
+def dot(xs: Iterable[float], ys: Iterable[float], bias: float = 0.0) -> float: ...
+@overload
+def dot(xs: Iterable[Number], ys: Iterable[Number], bias: Number = 0.0) -> Number: ...
 def dot(xs: Iterable[Number], ys: Iterable[Number], bias: Number = 0.0) -> Number:
     """Compute bias + x1*y1 + x2*y2 + ... as one node, added from left to right.
 
@@ -657,9 +707,11 @@ def dot(xs: Iterable[Number], ys: Iterable[Number], bias: Number = 0.0) -> Numbe
     xs, ys = as_sequence(xs, "dot"), as_sequence(ys, "dot")
     if len(xs) != len(ys):
         raise ValueError(f"dot: expected two sequences of one length, got {len(xs)} and {len(ys)} numbers")
-    return ops.DOT(bias, *xs, *ys)
+    result: Number = ops.DOT(bias, *xs, *ys)
+    return result
 
 
+@reduction
 def norm(xs: Iterable[Number]) -> Number:
     """Compute the Euclidean norm sqrt(x1**2 + x2**2 + ...) as one node, without intermediate overflow.
 
@@ -674,6 +726,7 @@ def norm(xs: Iterable[Number]) -> Number:
     return ops.NORM(*_at_least_one(xs, "norm"))
 
 
+@reduction
 def max(xs: Iterable[Number]) -> Number:
     """Compute the greatest of the numbers as one node.
 
@@ -689,6 +742,7 @@ def max(xs: Iterable[Number]) -> Number:
     return ops.MAX(*_at_least_one(xs, "max"))
 
 
+@reduction
 def min(xs: Iterable[Number]) -> Number:
     """Compute the least of the numbers as one node.
 
@@ -704,6 +758,7 @@ def min(xs: Iterable[Number]) -> Number:
     return ops.MIN(*_at_least_one(xs, "min"))
 
 
+@reduction
 def logsumexp(xs: Iterable[Number]) -> Number:
     """Compute log(exp(x1) + exp(x2) + ...) as one node, without overflow.
 
@@ -718,7 +773,7 @@ def logsumexp(xs: Iterable[Number]) -> Number:
     return ops.LOGSUMEXP(*_at_least_one(xs, "logsumexp"))
 
 
-def softmax(xs: Iterable[Number]) -> list[Number]:
+def softmax(xs: Iterable[AnyNumber]) -> list[AnyNumber]:
     """Compute exp(xi)/(exp(x1) + exp(x2) + ...) for each i, without overflow: n nodes with n parents each.
 
     d si/dxj = si * ((i == j) - sj).
@@ -730,10 +785,10 @@ def softmax(xs: Iterable[Number]) -> list[Number]:
     [0.5, 0.5]
     """
     numbers = _at_least_one(xs, "softmax")
-    return [ops.SOFTMAX(float(i), *numbers) for i in range(len(numbers))]
+    return [ops.SOFTMAX(float(i), *numbers) for i in range(len(numbers))]  # type: ignore[misc]  # the float is an index
 
 
-def log_softmax(xs: Iterable[Number]) -> list[Number]:
+def log_softmax(xs: Iterable[AnyNumber]) -> list[AnyNumber]:
     """Compute xi - logsumexp(xs) for each i, without cancellation: n nodes with n parents each.
 
     d log(si)/dxj = (i == j) - sj, with s = softmax(xs).
@@ -745,7 +800,7 @@ def log_softmax(xs: Iterable[Number]) -> list[Number]:
     [-1000.0, 0.0]
     """
     numbers = _at_least_one(xs, "log_softmax")
-    return [ops.LOG_SOFTMAX(float(i), *numbers) for i in range(len(numbers))]
+    return [ops.LOG_SOFTMAX(float(i), *numbers) for i in range(len(numbers))]  # type: ignore[misc]  # the float is an index
 
 
 native.accelerate(globals(), ops.TABLE)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from public_names import public_names
 
 import microgrud
 from microgrud import Value, abs, gradient
@@ -18,7 +19,7 @@ from microgrud.autodiff.gradients import pushforward
 PAGE = Path(__file__).parent.parent / "docs" / "conventions.md"
 ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \| `([^`]+)` \|(?: `([^`]+)`)? \|$", re.MULTILINE)
 ROWS = ROW.findall(PAGE.read_text(encoding="utf-8"))
-FUNCTIONS = {name: getattr(microgrud, name) for name in microgrud.__all__} | {"round": round}
+FUNCTIONS = {name: getattr(microgrud, name) for name in public_names(microgrud)} | {"round": round}
 
 
 def numbers(text: str) -> list[float]:

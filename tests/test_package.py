@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import inspect
 import os
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from public_names import ALSO_BUILTINS, public_names
 
 import microgrud
 
@@ -110,11 +112,22 @@ def test_without_numpy_an_error_says_what_to_install(name: str) -> None:
 
 def test_public_names_are_sorted_distinct_and_there() -> None:
     assert len(set(microgrud.__all__)) == len(microgrud.__all__)
-    for name in microgrud.__all__:
+    for name in public_names(microgrud):
         assert getattr(microgrud, name) is not None
 
 
-@pytest.mark.parametrize("name", [name for name in microgrud.__all__ if callable(getattr(microgrud, name))])
+def test_an_import_of_all_names_hides_no_builtin() -> None:
+    assert set(dir(builtins)) & set(microgrud.__all__) == set()
+    space: dict[str, Any] = {}
+    exec("from microgrud import *; total = sum([1.5, 2.5], 1)", space)
+    assert space["total"] == 5.0
+    assert space["exp"] is microgrud.exp
+    assert [
+        name for name in ALSO_BUILTINS if name in space or getattr(microgrud, name) is getattr(builtins, name)
+    ] == []
+
+
+@pytest.mark.parametrize("name", [name for name in public_names(microgrud) if callable(getattr(microgrud, name))])
 def test_public_functions_and_classes_are_documented_with_an_example(name: str) -> None:
     public = getattr(microgrud, name)
     documentation = inspect.getdoc(public)

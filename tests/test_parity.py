@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 from cells import every_cell
 from hypothesis import given, settings
+from public_names import public_names
 
 import microgrud
 from microgrud.testing import Expression, expressions
@@ -204,7 +205,7 @@ def renamed(program: Expression, mg: ModuleType) -> Callable[..., Any]:
     """The program with the functions of one of the packages: its source, executed."""
     space: dict[str, Any] = {}
     _, definition, body = program.code().partition("def f")  # without the import line
-    exec(definition + body, {name: getattr(mg, name) for name in mg.__all__}, space)
+    exec(definition + body, {name: getattr(mg, name) for name in public_names(mg)}, space)
     return space["f"]
 
 
@@ -243,7 +244,7 @@ def test_operators_agree_on_everything(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in PYTHON.__all__ if callable(getattr(PYTHON, n)) and n in PYTHON.engine.ops.TABLE]
+    "name", [n for n in public_names(PYTHON) if callable(getattr(PYTHON, n)) and n in PYTHON.engine.ops.TABLE]
 )
 def test_functions_agree_on_everything(name: str) -> None:
     width = len(inspect.signature(getattr(PYTHON, name)).parameters)
@@ -332,8 +333,8 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
 
 
 def test_every_public_name_is_compared() -> None:
-    compared = {name for name in PYTHON.__all__ if name in PYTHON.engine.ops.TABLE} | set(OTHERS) | {"backend"}
-    assert compared == set(PYTHON.__all__)
+    compared = {name for name in public_names(PYTHON) if name in PYTHON.engine.ops.TABLE} | set(OTHERS) | {"backend"}
+    assert compared == set(public_names(PYTHON))
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -470,7 +471,7 @@ def test_attributes_and_methods_agree(code: str) -> None:
 
 
 def public_callables(mg: ModuleType) -> dict[str, Any]:
-    found = {name: getattr(mg, name) for name in mg.__all__ if callable(getattr(mg, name))}
+    found = {name: getattr(mg, name) for name in public_names(mg) if callable(getattr(mg, name))}
     found |= {f"Value.{name}": getattr(mg.Value, name) for name in dir(mg.Value) if not name.startswith("__")}
     return found
 

@@ -6,12 +6,21 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 from .arrays import is_array
 
-# The type of an operand: a Value, a float, or an mpmath number.
+if TYPE_CHECKING:
+    from decimal import Decimal
+    from fractions import Fraction
+
+    import numpy as np
+
+#: An operand inside the package: a Value, a float, or an mpmath number, which has no type. (`microgrud.typing` has the
+#: type of a number for public functions.)
 Number = Any
+#: A plain number that `as_float` converts.
+Real = Union[float, "np.floating[Any]", "np.integer[Any]", "np.bool_", "Fraction", "Decimal"]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..common.numbers import Number
 from . import ops
-from .node import RecordedT_co as T, RecordsOperations
+from .node import Operand, RecordedT_co as T, RecordsOperations
 from .operation import Operation
 
 
@@ -69,35 +68,35 @@ class OperationMethods:
     trunc = _unary(ops.TRUNC)
     abs = _unary(ops.ABS)
 
-    def leaky_relu(self: RecordsOperations[T], slope: Number = 0.01) -> T:
+    def leaky_relu(self: RecordsOperations[T], slope: Operand = 0.01) -> T:
         """Return `microgrud.leaky_relu` with this node as its first operand."""
         return self._record(ops.LEAKY_RELU, self, slope)
 
-    def elu(self: RecordsOperations[T], alpha: Number = 1.0) -> T:
+    def elu(self: RecordsOperations[T], alpha: Operand = 1.0) -> T:
         """Return `microgrud.elu` with this node as its first operand."""
         return self._record(ops.ELU, self, alpha)
 
-    def atan2(self: RecordsOperations[T], x: Number) -> T:
+    def atan2(self: RecordsOperations[T], x: Operand) -> T:
         """Return `microgrud.atan2` with this node as its first operand."""
         return self._record(ops.ATAN2, self, x)
 
-    def hypot(self: RecordsOperations[T], y: Number) -> T:
+    def hypot(self: RecordsOperations[T], y: Operand) -> T:
         """Return `microgrud.hypot` with this node as its first operand."""
         return self._record(ops.HYPOT, self, y)
 
-    def minimum(self: RecordsOperations[T], y: Number) -> T:
+    def minimum(self: RecordsOperations[T], y: Operand) -> T:
         """Return `microgrud.minimum` with this node as its first operand."""
         return self._record(ops.MINIMUM, self, y)
 
-    def maximum(self: RecordsOperations[T], y: Number) -> T:
+    def maximum(self: RecordsOperations[T], y: Operand) -> T:
         """Return `microgrud.maximum` with this node as its first operand."""
         return self._record(ops.MAXIMUM, self, y)
 
-    def pow(self: RecordsOperations[T], y: Number) -> T:
+    def pow(self: RecordsOperations[T], y: Operand) -> T:
         """Return `microgrud.pow` with this node as its first operand."""
         return self._record(ops.POW, self, y)
 
-    def clip(self: RecordsOperations[T], low: Number, high: Number) -> T:
+    def clip(self: RecordsOperations[T], low: Operand, high: Operand) -> T:
         """Return `microgrud.clip` with this node as its first operand."""
         return self._record(ops.CLIP, self, low, high)
 

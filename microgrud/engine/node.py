@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from ..common.numbers import Number
+from ..common.numbers import Number, Real
 
 NodeT = TypeVar("NodeT", bound="Node")
 RecordedT_co = TypeVar("RecordedT_co", covariant=True)
@@ -36,3 +36,7 @@ class RecordsOperations(Protocol[RecordedT_co]):
     @staticmethod
     def _record(operation: Any, *operands: Number) -> RecordedT_co:
         """Compute the result of an operation, and return it as a node."""
+
+
+#: The other operand of an operator.
+Operand: TypeAlias = "RecordsOperations[Any] | Real"

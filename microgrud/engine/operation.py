@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, overload
 
 from ..common.numbers import Interval, Number, as_float, describe_operands
 from . import tracing
+from .node import RecordedT_co as T, RecordsOperations
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,16 @@ class Operation:
     domain: tuple[Interval, ...]
     total: bool = field(default=False, kw_only=True)
 
+    @overload
+    def __call__(self, first: RecordsOperations[T], /, *operands: Any) -> T: ...
+    @overload
+    def __call__(self, first: float, second: RecordsOperations[T], /, *operands: Any) -> T: ...
+    @overload
+    def __call__(self, *operands: float) -> float: ...
+    @overload
+    def __call__(self, *operands: RecordsOperations[T] | float) -> T | float: ...
+    @overload
+    def __call__(self, *operands: Any) -> Any: ...
     def __call__(self, *operands: Number) -> Number:
         """Return the result: a node if any operand is one, else an mpmath number if any is one, else a float."""
         if self.arity is not None and len(operands) != self.arity:

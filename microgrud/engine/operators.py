@@ -7,9 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..common.display import ShownInNotebooks
-from ..common.numbers import Number, is_real_scalar
+from ..common.numbers import is_real_scalar
 from . import ops, tracing
-from .node import RecordedT_co as T, RecordsOperations
+from .node import Operand, RecordedT_co as T, RecordsOperations
 from .truth import plain
 
 _PLAIN_NUMBER = "use .data for the plain number, and call grad and the like inside `with no_grad():` to get floats"
@@ -27,57 +27,57 @@ class Operators(ShownInNotebooks):
     if TYPE_CHECKING:
         _data: float
 
-    def __add__(self: RecordsOperations[T], other: Number) -> T:
+    def __add__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.ADD, self, other) if _is_number(other) else NotImplemented
 
-    def __radd__(self: RecordsOperations[T], other: Number) -> T:
+    def __radd__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.ADD, other, self) if _is_number(other) else NotImplemented
 
-    def __sub__(self: RecordsOperations[T], other: Number) -> T:
+    def __sub__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.SUBTRACT, self, other) if _is_number(other) else NotImplemented
 
-    def __rsub__(self: RecordsOperations[T], other: Number) -> T:
+    def __rsub__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.SUBTRACT, other, self) if _is_number(other) else NotImplemented
 
-    def __mul__(self: RecordsOperations[T], other: Number) -> T:
+    def __mul__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.MULTIPLY, self, other) if _is_number(other) else NotImplemented
 
-    def __rmul__(self: RecordsOperations[T], other: Number) -> T:
+    def __rmul__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.MULTIPLY, other, self) if _is_number(other) else NotImplemented
 
-    def __truediv__(self: RecordsOperations[T], other: Number) -> T:
+    def __truediv__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.DIVIDE, self, other) if _is_number(other) else NotImplemented
 
-    def __rtruediv__(self: RecordsOperations[T], other: Number) -> T:
+    def __rtruediv__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.DIVIDE, other, self) if _is_number(other) else NotImplemented
 
-    def __floordiv__(self: RecordsOperations[T], other: Number) -> T:
+    def __floordiv__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.FLOOR_DIVIDE, self, other) if _is_number(other) else NotImplemented
 
-    def __rfloordiv__(self: RecordsOperations[T], other: Number) -> T:
+    def __rfloordiv__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.FLOOR_DIVIDE, other, self) if _is_number(other) else NotImplemented
 
-    def __mod__(self: RecordsOperations[T], other: Number) -> T:
+    def __mod__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.MODULO, self, other) if _is_number(other) else NotImplemented
 
-    def __rmod__(self: RecordsOperations[T], other: Number) -> T:
+    def __rmod__(self: RecordsOperations[T], other: Operand) -> T:
         return self._record(ops.MODULO, other, self) if _is_number(other) else NotImplemented
 
-    def __pow__(self: RecordsOperations[T], exponent: Number, modulus: None = None) -> T:
+    def __pow__(self: RecordsOperations[T], exponent: Operand, modulus: None = None) -> T:
         if modulus is not None or not _is_number(exponent):
             return NotImplemented
         return self._record(ops.POW, self, exponent)
 
-    def __rpow__(self: RecordsOperations[T], base: Number, modulus: None = None) -> T:
+    def __rpow__(self: RecordsOperations[T], base: Operand, modulus: None = None) -> T:
         if modulus is not None or not _is_number(base):
             return NotImplemented
         return self._record(ops.POW, base, self)
 
-    def __divmod__(self: RecordsOperations[T], other: Number) -> tuple[T, T]:
+    def __divmod__(self: RecordsOperations[T], other: Operand) -> tuple[T, T]:
         x: Any = self
         return x // other, x % other
 
-    def __rdivmod__(self: RecordsOperations[T], other: Number) -> tuple[T, T]:
+    def __rdivmod__(self: RecordsOperations[T], other: Operand) -> tuple[T, T]:
         x: Any = self
         return other // x, other % x
 
@@ -118,22 +118,22 @@ class Operators(ShownInNotebooks):
 
     __hash__ = object.__hash__
 
-    def __lt__(self, other: Number) -> bool:
+    def __lt__(self, other: Operand) -> bool:
         return self._reported("<", other, self._data < _number_of(other))
 
-    def __le__(self, other: Number) -> bool:
+    def __le__(self, other: Operand) -> bool:
         return self._reported("<=", other, self._data <= _number_of(other))
 
-    def __gt__(self, other: Number) -> bool:
+    def __gt__(self, other: Operand) -> bool:
         return self._reported(">", other, self._data > _number_of(other))
 
-    def __ge__(self, other: Number) -> bool:
+    def __ge__(self, other: Operand) -> bool:
         return self._reported(">=", other, self._data >= _number_of(other))
 
     def __bool__(self) -> bool:
         return bool(self._reported("!=", 0.0, self._data != 0.0))
 
-    def _reported(self, symbol: str, other: Number, outcome: bool) -> bool:
+    def _reported(self, symbol: str, other: object, outcome: bool) -> bool:
         """Report a comparison to the active tracer; return its outcome, or a `Truth` while it is recorded."""
         if tracing._tracers:
             return tracing.report_comparison(self, symbol, other, outcome)  # type: ignore[arg-type,no-any-return]
@@ -141,23 +141,25 @@ class Operators(ShownInNotebooks):
 
     # --- conversions to plain numbers, which would lose the gradient ---
 
-    def __float__(self) -> NoReturn:
-        if tracing._tracers:
-            tracing.report_read(self, "float")  # type: ignore[arg-type]
-        raise TypeError(
-            f"expected a plain number, got a {type(self).__name__}: a float has no gradient; instead of a function of "
-            f"math or cmath use microgrud's function of the same name, such as microgrud.exp; {_PLAIN_NUMBER}"
-        )
+    if not TYPE_CHECKING:  # type checkers refuse float(node) and math.exp(node)
 
-    __complex__ = __float__
+        def __float__(self) -> NoReturn:
+            if tracing._tracers:
+                tracing.report_read(self, "float")
+            raise TypeError(
+                f"expected a plain number, got a {type(self).__name__}: a float has no gradient; instead of a function "
+                f"of math or cmath use microgrud's function of the same name, such as microgrud.exp; {_PLAIN_NUMBER}"
+            )
 
-    def __int__(self) -> NoReturn:
-        if tracing._tracers:
-            tracing.report_read(self, "int")  # type: ignore[arg-type]
-        raise TypeError(
-            f"int: expected a plain number, got a {type(self).__name__}: an integer has no gradient; use "
-            "microgrud.trunc, floor or round for a Value, and int(value.data) for the plain number"
-        )
+        __complex__ = __float__
+
+        def __int__(self) -> NoReturn:
+            if tracing._tracers:
+                tracing.report_read(self, "int")
+            raise TypeError(
+                f"int: expected a plain number, got a {type(self).__name__}: an integer has no gradient; use "
+                "microgrud.trunc, floor or round for a Value, and int(value.data) for the plain number"
+            )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """Apply a NumPy function to the Value as to an element of an object array: call the method of the same name."""

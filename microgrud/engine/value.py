@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from ..common.numbers import Number, as_float, as_sequence
+from ..common.numbers import Number, Real, as_float, as_sequence
 from . import anomaly, by_hand, copying, native, tracing
 from .grad_mode import is_recording
 from .methods import OperationMethods
@@ -74,7 +74,7 @@ class Value(Operators, OperationMethods):
 
     def __init__(
         self,
-        data: Any,
+        data: Real,
         _children: Iterable[Value] = (),
         _op: str | Iterable[Number] = "",
         label: str = "",
@@ -128,7 +128,7 @@ class Value(Operators, OperationMethods):
         return self._number
 
     @data.setter
-    def data(self, number: Any) -> None:
+    def data(self, number: Real) -> None:
         if tracing._tracers:
             tracing.report_read(self, "data =")
         self._number = as_float(number, "data")
@@ -154,7 +154,7 @@ class Value(Operators, OperationMethods):
         return self._grad
 
     @grad.setter
-    def grad(self, number: Any) -> None:
+    def grad(self, number: Real) -> None:
         if tracing._tracers:
             tracing.report_read(self, "grad =")
         self._grad = as_float(number, "grad")

@@ -295,7 +295,7 @@ class _Run:
         weighted = [(weight, x) for weight, x in zip(weights, outputs) if isinstance(x, Value) and weight != 0.0]
         if weighted:
             with enable_grad():
-                total = dot(*zip(*weighted))
+                total = dot(*zip(*weighted))  # type: ignore[call-overload]
             self.add_gradients(sample, total, inputs)
 
     def add_gradients(self, sample: int, output: Value, inputs: Sequence[Value]) -> None:

@@ -348,7 +348,7 @@ class _Call:
         to an operand leaves the others as they are.
         """
         given = _listed(self.arguments.numbers)
-        numbers = [np.array(x, dtype=object) if isinstance(x, np.ndarray) else x for x in given]
+        numbers: list[Any] = [np.array(x, dtype=object) if isinstance(x, np.ndarray) else x for x in given]
         operands = []
         for place, i in self.places:
             operands.append(Value(numbers[place] if i is None else numbers[place][i]))

@@ -1,0 +1,172 @@
+"""Types for the annotations of programs with microgrud, and the devices by which the package types its own functions.
+
+`Number` is a Value or a float. A function of one number is annotated with `AnyNumber`: its result is of the kind of its
+argument. The decorators `binary`, `reduction` and `loss` give a function the overloads of its kind, and return it
+unchanged. mpmath has no types: for type checkers, the result on an mpmath number is `Any`.
+
+Annotate a function by the numbers that you call it with: for `grad(f)(2.0)` write `def f(x: float) -> float`, and for
+`grad(f)(Value(2.0))` write `def f(x: Value) -> Value`, although `f` receives a Value in both. A function that returns a
+Value only since it closes over one is `def f(x: float) -> Value`.
+
+`grad(f)` is a `Gradient[P, R]`, where P are the parameters of `f` and R is its result; `compile(f)` is a
+`microgrud.tape.Compiled[P, R]`.
+
+>>> from microgrud import Value, exp
+>>> def bell(x: AnyNumber) -> AnyNumber:
+...     return exp(-x * x)
+>>> bell(0.0), bell(Value(0.0))
+(1.0, Value(data=1.0, grad=0.0))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Union, overload
+
+from .common.numbers import Real
+from .engine import Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["AnyNumber", "Binary", "Gradient", "Loss", "Number", "Output", "Real", "Reduction", "Wraps"]
+
+#: A Value or a float.
+Number = Value | float
+#: Numbers of one kind: float, Value, or Number. `def f(x: AnyNumber) -> AnyNumber` returns the kind that it is given.
+AnyNumber = TypeVar("AnyNumber", float, Value, Number)
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+A = TypeVar("A")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+ValueOrNumber = TypeVar("ValueOrNumber", Value, Number)
+#: One Value, or a structure of Values, as the type of an argument.
+Values = TypeVar("Values", Value, "list[Value]", "tuple[Value, ...]", "dict[str, Value]", "Sequence[Value]")
+
+if TYPE_CHECKING:
+    Floats = npt.NDArray[np.number[Any] | np.bool_]
+
+    class Output(Value, Sequence[Value]):
+        """The output of a model: a Value if it is one number, otherwise a list of Values.
+
+        The number of outputs is no part of the type of a model. A type checker allows what either of the two allows.
+        """
+
+else:
+    Output = Union[Value, "list[Value]"]
+
+
+class Binary(Protocol):
+    """A function of two numbers: its result is a Value if one of them is, otherwise a float."""
+
+    @overload
+    def __call__(self, x: Value, y: Number) -> Value: ...
+    @overload
+    def __call__(self, x: float, y: Value) -> Value: ...
+    @overload
+    def __call__(self, x: float, y: float) -> float: ...
+
+
+class Reduction(Protocol):
+    """A function of a sequence of numbers: its result is a Value if they are Values, and a float if they are floats."""
+
+    @overload
+    def __call__(self, xs: Floats) -> float: ...
+    @overload
+    def __call__(self, xs: Iterable[Value]) -> Value: ...
+    @overload
+    def __call__(self, xs: Iterable[float]) -> float: ...
+    @overload
+    def __call__(self, xs: Iterable[Number]) -> Number: ...
+
+
+class Loss(Protocol[P]):
+    """A function of a prediction, its target, and settings: its result is of the kind of the prediction."""
+
+    @overload
+    def __call__(self, prediction: Floats, target: Any, *args: P.args, **kwargs: P.kwargs) -> float: ...
+    @overload
+    def __call__(
+        self,
+        prediction: Value | Iterable[Value] | Iterable[Iterable[Value]],
+        target: Any,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Value: ...
+    @overload
+    def __call__(
+        self,
+        prediction: float | Iterable[float] | Iterable[Iterable[float]],
+        target: Any,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> float: ...
+    @overload
+    def __call__(
+        self,
+        prediction: Number | Iterable[Number] | Iterable[Iterable[Number]],
+        target: Any,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Number: ...
+
+
+class Wraps(Protocol[P, R_co]):
+    """A function made from another one, such as a compiled function: `__wrapped__` is that one."""
+
+    @property
+    def __wrapped__(self) -> Callable[P, R_co]:
+        """The function inside."""
+
+
+class Gradient(Generic[P, R]):
+    """A function of the parameters P that returns derivatives of a function with the result R.
+
+    The derivative with respect to an argument has its structure. It consists of floats if floats were given and R is
+    float; of Values if Values were given; and it is a Value if R is, which depends on Values from outside then.
+    """
+
+    __wrapped__: Callable[P, R]
+    __name__: str
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a Number for a Number in both
+        self: Gradient[Concatenate[A, Q], float], x: A, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> A: ...
+    @overload
+    def __call__(
+        self: Gradient[Concatenate[Values, Q], Value], x: Values, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> Values: ...
+    @overload
+    def __call__(
+        self: Gradient[Concatenate[Number, Q], ValueOrNumber], x: Number, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> Number: ...
+    @overload
+    def __call__(
+        self: Gradient[Concatenate[float, Q], Value], x: float, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> Value: ...
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # mypy does not see P behind A and Q
+        """Return the derivatives."""
+
+
+def binary(f: Any) -> Binary:
+    """Give a function of two numbers the type `Binary`; return it unchanged."""
+    made: Binary = f
+    return made
+
+
+def reduction(f: Any) -> Reduction:
+    """Give a function of a sequence of numbers the type `Reduction`; return it unchanged."""
+    made: Reduction = f
+    return made
+
+
+def loss(f: Callable[Concatenate[Any, Any, P], Any]) -> Loss[P]:
+    """Give a loss the type `Loss`; return it unchanged."""
+    made: Any = f
+    return made  # type: ignore[no-any-return]
