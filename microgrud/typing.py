@@ -21,7 +21,7 @@ Value only since it closes over one is `def f(x: float) -> Value`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeVar, Union, overload
 
 from .common.numbers import Real
 from .engine import Value
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["AnyNumber", "Binary", "Gradient", "Loss", "Number", "Output", "Real", "Reduction", "Wraps"]
+__all__ = ["AnyNumber", "Binary", "Gradient", "Jacobian", "Loss", "Number", "Output", "Real", "Reduction"]
+__all__ += ["ValueAndGradient", "Wraps"]
 
 #: A Value or a float.
 Number = Value | float
@@ -39,15 +40,29 @@ AnyNumber = TypeVar("AnyNumber", float, Value, Number)
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
-A = TypeVar("A")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 ValueOrNumber = TypeVar("ValueOrNumber", Value, Number)
+#: The result of a function whose compiled function returns a float for floats.
+ValueOrFloat = TypeVar("ValueOrFloat", Value, float)
+#: One float, or a structure of floats, as the type of an argument. (A type variable without constraints takes anything
+#: in mypy, which does not compare it with the parameters of the function.)
+FloatsT = TypeVar(
+    "FloatsT",
+    float,
+    "npt.NDArray[np.float64]",
+    "list[float]",
+    "list[list[float]]",
+    "tuple[float, ...]",
+    "dict[str, float]",
+)
+ArrayOrFloat = TypeVar("ArrayOrFloat", "npt.NDArray[np.float64]", float)
 #: One Value, or a structure of Values, as the type of an argument.
 Values = TypeVar("Values", Value, "list[Value]", "tuple[Value, ...]", "dict[str, Value]", "Sequence[Value]")
 
 if TYPE_CHECKING:
     Floats = npt.NDArray[np.number[Any] | np.bool_]
+    Array = npt.NDArray[np.float64]
 
     class Output(Value, Sequence[Value]):
         """The output of a model: a Value if it is one number, otherwise a list of Values.
@@ -117,25 +132,26 @@ class Loss(Protocol[P]):
 class Wraps(Protocol[P, R_co]):
     """A function made from another one, such as a compiled function: `__wrapped__` is that one."""
 
+    __name__: str
+
     @property
     def __wrapped__(self) -> Callable[P, R_co]:
         """The function inside."""
 
 
-class Gradient(Generic[P, R]):
+class Gradient(Wraps[P, R]):
     """A function of the parameters P that returns derivatives of a function with the result R.
 
     The derivative with respect to an argument has its structure. It consists of floats if floats were given and R is
     float; of Values if Values were given; and it is a Value if R is, which depends on Values from outside then.
     """
 
-    __wrapped__: Callable[P, R]
-    __name__: str
-
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # a Number for a Number in both
-        self: Gradient[Concatenate[A, Q], float], x: A, /, *args: Q.args, **kwargs: Q.kwargs
-    ) -> A: ...
+    def __call__(self: Gradient[P, NoReturn], *args: P.args, **kwargs: P.kwargs) -> Any: ...  # where R is Any
+    @overload
+    def __call__(
+        self: Gradient[Concatenate[FloatsT, Q], float], x: FloatsT, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> FloatsT: ...
     @overload
     def __call__(
         self: Gradient[Concatenate[Values, Q], Value], x: Values, /, *args: Q.args, **kwargs: Q.kwargs
@@ -150,7 +166,52 @@ class Gradient(Generic[P, R]):
     ) -> Value: ...
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # mypy does not see P behind A and Q
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # mypy does not see P behind FloatsT and Q
+        """Return the derivatives."""
+
+
+class ValueAndGradient(Wraps[P, R]):
+    """A function of the parameters P that returns the result R of a function, and a derivative as `Gradient` does."""
+
+    @overload
+    def __call__(self: ValueAndGradient[P, NoReturn], *args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]: ...
+    @overload
+    def __call__(
+        self: ValueAndGradient[Concatenate[FloatsT, Q], float], x: FloatsT, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> tuple[float, FloatsT]: ...
+    @overload
+    def __call__(
+        self: ValueAndGradient[Concatenate[Values, Q], Value], x: Values, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> tuple[Value, Values]: ...
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Any]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # see Gradient
+        """Return the result and the derivative."""
+
+
+class Jacobian(Wraps[P, R]):
+    """A function of the parameters P that returns all derivatives, the first or second, of a function with result R.
+
+    They are a float for a float, and an array for an array; for other structures see `microgrud.jacobian`.
+    """
+
+    @overload
+    def __call__(self: Jacobian[P, NoReturn], *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    @overload
+    def __call__(
+        self: Jacobian[Concatenate[float, Q], float], x: float, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> float: ...
+    @overload
+    def __call__(
+        self: Jacobian[Concatenate[Value, Q], Value], x: Value, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> Value: ...
+    @overload
+    def __call__(
+        self: Jacobian[Concatenate[Array, Q], ArrayOrFloat], x: Array, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> Array: ...
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # see Gradient
         """Return the derivatives."""
 
 

@@ -45,4 +45,4 @@ def jacrev(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: b
     >>> jacrev(jacfwd(lambda x: x[0] ** 2 * x[1]))([2.0, 3.0])
     [[6.0, 4.0], [4.0, 0.0]]
     """
-    return jacobian(f, argnums, has_aux)
+    return jacobian(f, argnums, has_aux=has_aux)

@@ -24,19 +24,30 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from ..common.numbers import Number, is_real_scalar
 from ..engine import Value, ops, tracing
 from ..engine.copying import differentiating, is_differentiating
 from ..engine.grad_mode import enable_grad, is_recording
+from ..typing import FloatsT, Gradient, Jacobian, Number as ValueOrFloat, P, R, ValueAndGradient, Wraps
 from .frames import Frame, framed
 from .gradients import as_value
 from .subgraph import Subgraph, next_generation
 from .trees import Structure, flatten, joined
 
 
-def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+@overload
+def grad(f: Wraps[P, R], argnums: Literal[0] = 0) -> Gradient[P, R]: ...
+@overload
+def grad(f: Callable[P, R], argnums: Literal[0] = 0) -> Gradient[P, R]: ...
+@overload
+def grad(f: Callable[P, Any], argnums: tuple[int, ...]) -> Callable[P, tuple[Any, ...]]: ...
+@overload
+def grad(f: Callable[P, Any], argnums: int | tuple[int, ...]) -> Callable[P, Any]: ...
+@overload
+def grad(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool) -> Callable[P, Any]: ...
+def grad(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any:
     """Make the function that computes the gradient of `f`.
 
     Args:
@@ -77,9 +88,17 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: boo
     return gradient_of_f
 
 
+@overload
+def value_and_grad(f: Wraps[P, R], argnums: Literal[0] = 0) -> ValueAndGradient[P, R]: ...
+@overload
+def value_and_grad(f: Callable[P, R], argnums: Literal[0] = 0) -> ValueAndGradient[P, R]: ...
+@overload
+def value_and_grad(f: Callable[P, R], argnums: int | tuple[int, ...]) -> Callable[P, tuple[R, Any]]: ...
+@overload
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
-) -> Callable[..., tuple[Any, Any]]:
+    f: Callable[P, Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool
+) -> Callable[P, tuple[Any, Any]]: ...
+def value_and_grad(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any:
     """Make the function that computes `f` and its gradient together; arguments as for `grad`.
 
     With `has_aux` it returns ((value, aux), gradient).
@@ -96,7 +115,15 @@ def value_and_grad(
     return value_and_gradient_of_f
 
 
-def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+@overload
+def jacobian(f: Wraps[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
+@overload
+def jacobian(f: Callable[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
+@overload
+def jacobian(f: Callable[P, R], argnums: int | tuple[int, ...]) -> Callable[P, Any]: ...
+@overload
+def jacobian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool) -> Callable[P, Any]: ...
+def jacobian(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any:
     """Make the function that computes all partial derivatives of all outputs of `f`, in reverse mode.
 
     Args:
@@ -122,7 +149,15 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux:
     return jacobian_of_f
 
 
-def hessian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+@overload
+def hessian(f: Wraps[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
+@overload
+def hessian(f: Callable[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
+@overload
+def hessian(f: Callable[P, R], argnums: int | tuple[int, ...]) -> Callable[P, Any]: ...
+@overload
+def hessian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool) -> Callable[P, Any]: ...
+def hessian(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any:
     """Make the function that computes all second derivatives of `f`: the Jacobian of its gradient.
 
     Args and result as for `jacobian`; the result of `f` is one number.
@@ -130,9 +165,17 @@ def hessian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: 
     >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
     [[6.0, 4.0], [4.0, 0.0]]
     """
-    return jacobian(grad(f, argnums, has_aux), argnums, has_aux)
+    return jacobian(grad(f, argnums, has_aux=has_aux), argnums, has_aux=has_aux)
 
 
+@overload
+def jvp(
+    f: Callable[..., Value], primals: Any, tangents: Any, argnums: int | tuple[int, ...] | None = None
+) -> tuple[ValueOrFloat, ValueOrFloat]: ...
+@overload
+def jvp(
+    f: Callable[..., R], primals: Any, tangents: Any, argnums: int | tuple[int, ...] | None = None
+) -> tuple[R, R]: ...
 def jvp(
     f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple[int, ...] | None = None
 ) -> tuple[Any, Any]:
@@ -160,6 +203,12 @@ def jvp(
     return call.value(), call.structure.rebuild(call.results(slopes))
 
 
+@overload
+def hvp(
+    f: Callable[..., float], primals: FloatsT | tuple[FloatsT], tangents: Any, argnums: Literal[0] = 0
+) -> FloatsT: ...
+@overload
+def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any: ...
 def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
     """Compute the Hessian of `f` times a vector, H v, without the Hessian: forward mode over reverse mode.
 

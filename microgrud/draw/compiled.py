@@ -20,7 +20,7 @@ _DASHED = {"style": "dashed", "color": ACTIVE, "arrowhead": "none"}
 
 
 def draw_compiled(
-    compiled: Compiled,
+    compiled: Compiled[..., Any],
     drawing: Drawing,
     digits: int,
     path: int | None,

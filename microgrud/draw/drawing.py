@@ -22,7 +22,7 @@ _MAX_NODES = 60
 
 
 def draw(
-    root: Value | Sequence[Value] | Module | Compiled,
+    root: Value | Sequence[Value] | Module | Compiled[..., Any],
     format: str = "svg",
     rankdir: str = "LR",
     *,

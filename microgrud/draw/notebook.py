@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..engine import Value
 from ..nn.module import Module
 from ..tape.compiled import Compiled
@@ -9,7 +11,7 @@ from .drawing import draw
 from .folding import neurons_by_layer
 
 
-def mimebundle(shown: Value | Module | Compiled) -> dict[str, str]:
+def mimebundle(shown: Value | Module | Compiled[..., Any]) -> dict[str, str]:
     """Return the picture of a graph, a network or a recording, and its text, for the display in a notebook.
 
     Large graphs are drawn in part, with a box that counts the rest, and large layers without their middle. A leaf,

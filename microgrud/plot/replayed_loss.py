@@ -47,7 +47,7 @@ class ReplayedLoss:
 
     def __init__(self, loss: Callable[[], Any]) -> None:
         self.loss = loss
-        self.compiled: Compiled | None = compile(self._recorded, max_paths=_MOST_PATHS)
+        self.compiled: Compiled[..., Any] | None = compile(self._recorded, max_paths=_MOST_PATHS)
         self.dependencies: Dependencies | None = None
 
     def __call__(self) -> Any:

@@ -7,7 +7,7 @@ import functools
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, overload
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ..engine import Value
 from ..engine.copying import _transforms
 from ..engine.tracing import _tracers
 from ..engine.vectors import Vector, add_to_gradients
+from ..typing import FloatsT, P, Q, R, Values
 from . import derivatives
 from .absent import AbsentFunction, refuse_if_absent
 from .differentiable import Differentiable, is_inside
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
 def _setting(name: str, doc: str) -> Any:
     """Return a property for a setting of a compiled function: setting it keeps the recordings."""
 
-    def get(compiled: Compiled) -> Any:
+    def get(compiled: Compiled[..., Any]) -> Any:
         return getattr(compiled._recordings.settings, name)
 
-    def put(compiled: Compiled, x: Any) -> None:
+    def put(compiled: Compiled[..., Any], x: Any) -> None:
         checked = CHECKS[name](f"compile: {name}", x)
         compiled._recordings.change(name, checked)
         for gradient in list(compiled._gradients.values()):
@@ -48,7 +49,7 @@ def _setting(name: str, doc: str) -> Any:
     return property(get, put, doc=doc)
 
 
-class Compiled(Differentiable, ShownInNotebooks):
+class Compiled(Differentiable[P, R], ShownInNotebooks):
     """A function that is recorded at its first call and replayed from then on; see `compile`.
 
     A pickle holds the recordings, and the leaves that they read, but not the function. Unpickled, in another process
@@ -58,6 +59,10 @@ class Compiled(Differentiable, ShownInNotebooks):
 
     `copy.deepcopy` keeps the function. Where the deep copy of the function is another function (a method of an object
     that is copied, a Module), the copy records it again; a plain function still reads the leaves that it closes over.
+
+    For type checkers it is a `Compiled[P, R]`, where P are the parameters of the function and R is its result. A call
+    returns an R, but a float where the function returns a Value since it closes over one: of its first two parameters
+    neither is of Values. `backward` returns a float. With batches, the parameters are `...`, and calls return floats.
 
     >>> from microgrud import compile
     >>> import pickle
@@ -69,6 +74,13 @@ class Compiled(Differentiable, ShownInNotebooks):
     (16.0, 8.0)
     """
 
+    if TYPE_CHECKING:
+        __name__: str
+
+        @property
+        def __wrapped__(self) -> Callable[P, R]:
+            """The function, as `inspect` and type checkers find it."""
+
     def __init__(
         self, f: Callable[..., Any], batched: Sequence[str], reduction: str, threads: int, errors: str, max_paths: int
     ) -> None:
@@ -79,15 +91,29 @@ class Compiled(Differentiable, ShownInNotebooks):
     def _begin(self, recordings: Recordings) -> None:
         """Set the state that no two compiled functions share."""
         self._recordings = recordings
-        self._gradients: dict[Any, Compiled] = {}
+        self._gradients: dict[Any, Compiled[..., Any]] = {}
         self._flat: Flat | None = None
         #: Maps id(instance) to a weak reference, which removes the entry when the instance dies, and to the compiled
         #: method.
-        self._methods: dict[int, tuple[weakref.ref[Any], Compiled]] = {}
+        self._methods: dict[int, tuple[weakref.ref[Any], Compiled[..., Any]]] = {}
         #: For a method of an instance: the compiled function of the class, and the instance.
-        self._bound: tuple[Compiled, weakref.ref[Any]] | None = None
+        self._bound: tuple[Compiled[..., Any], weakref.ref[Any]] | None = None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def __call__(self: Compiled[P, NoReturn], *args: P.args, **kwargs: P.kwargs) -> Any: ...  # where R is Any
+    @overload
+    def __call__(self: Compiled[Concatenate[Values, Q], R], x: Values, /, *args: Q.args, **kwargs: Q.kwargs) -> R: ...
+    @overload
+    def __call__(
+        self: Compiled[Concatenate[FloatsT, Values, Q], R], x: FloatsT, y: Values, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> R: ...
+    @overload
+    def __call__(self: Compiled[P, Value], *args: P.args, **kwargs: P.kwargs) -> float: ...
+    @overload
+    def __call__(self: Compiled[P, list[Value]], *args: P.args, **kwargs: P.kwargs) -> list[float]: ...
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # mypy does not see P behind FloatsT and Q
         """Return the result of the function as floats; for a batch, its mean (or sum) over the samples.
 
         With Values among the arguments, and inside a transform such as `grad`, the numbers of the result are Values:
@@ -105,6 +131,12 @@ class Compiled(Differentiable, ShownInNotebooks):
         result = recordings.evaluate(given.arguments, None)
         return result.structure.rebuild(recordings.totals(result))
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Compiled[P, R]: ...
+    @overload
+    def __get__(
+        self: Compiled[Concatenate[Any, Q], R], instance: object, owner: type | None = None
+    ) -> Compiled[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Return the method of an instance, compiled by itself and kept as long as the instance."""
         if instance is None:
@@ -119,7 +151,9 @@ class Compiled(Differentiable, ShownInNotebooks):
                     "weak reference: add '__weakref__' to its __slots__, or compile the method of one instance: "
                     "f = compile(x.method)"
                 ) from None
-            made = Compiled(partial(self.function, weakref.proxy(instance)), *self._recordings.settings)
+            made: Compiled[..., Any] = Compiled(
+                partial(self._recordings.function, weakref.proxy(instance)), *self._recordings.settings
+            )
             made._bound = self, reference
             entry = self._methods.setdefault(id(instance), (reference, made))  # the first thread's
         return CompiledMethod(entry[1], instance)
@@ -158,7 +192,7 @@ class Compiled(Differentiable, ShownInNotebooks):
         result = recordings.evaluate(arguments, None)
         return _by_sample(result.outputs, result.structure)
 
-    def backward(self, *args: Any, **kwargs: Any) -> Any:
+    def backward(self, *args: P.args, **kwargs: P.kwargs) -> float:
         """Return the result, and add its derivatives to the `grad` of every Value that it depends on.
 
         These are the leaves that the function closes over, such as the parameters of a model, and the Values among the
@@ -176,7 +210,8 @@ class Compiled(Differentiable, ShownInNotebooks):
         if not kwargs:
             found = recordings.replayed("backward", args)
             if found is not None:
-                return found[0]
+                replayed: float = found[0]
+                return replayed
         arguments = recordings.read(args, kwargs)
         for x in arguments.numbers:
             if isinstance(x, Value) and not x.is_leaf:
@@ -186,10 +221,11 @@ class Compiled(Differentiable, ShownInNotebooks):
             add_to_gradients(leaves, slopes)
         own = [(x, slope) for x, slope in zip(arguments.numbers, result.gradients) if isinstance(x, Value)]
         add_to_gradients([x for x, _ in own], np.array([slope for _, slope in own], dtype=np.float64))
-        return result.structure.rebuild(recordings.totals(result))
+        number: float = result.structure.rebuild(recordings.totals(result))
+        return number
 
     @property
-    def function(self) -> Callable[..., Any]:
+    def function(self) -> Callable[P, R]:
         """The function."""
         return self._recordings.function
 
@@ -281,7 +317,7 @@ class Compiled(Differentiable, ShownInNotebooks):
         self._begin(recordings)
         self._gradients.update(gradients)
 
-    def __copy__(self) -> Compiled:
+    def __copy__(self) -> Compiled[P, R]:
         """Return another compiled function of the same function, with the recordings that there are by now."""
         made = self._with_recordings(copy_without_leaves(self._recordings))
         made._bound = self._bound
@@ -290,24 +326,24 @@ class Compiled(Differentiable, ShownInNotebooks):
         made._gradients = {argnums: copy.copy(gradient) for argnums, gradient in list(self._gradients.items())}
         return made
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled[P, R]:
         """Return a compiled function of a deep copy of the function."""
         if self._bound is not None:  # a method of an instance
-            method: Compiled = self._bound[0].__get__(copy.deepcopy(self._bound[1](), memo))
-            return method
+            method: Any = self._bound[0].__get__(copy.deepcopy(self._bound[1](), memo))
+            return method  # type: ignore[no-any-return]
         if isinstance(self.function, AbsentFunction):
             made = memo[id(self)] = self._with_recordings(copy_with_leaves(self._recordings, memo))
             made._gradients = {argnums: copy.deepcopy(x, memo) for argnums, x in list(self._gradients.items())}
             return made
         function = copy.deepcopy(self.function, memo)
         if id(self) in memo:  # the function refers to this object
-            known: Compiled = memo[id(self)]
+            known: Compiled[P, R] = memo[id(self)]
             return known
         if function is self.function:
             return self.__copy__()
         return self._with_recordings(Recordings(function, self._recordings.settings, self._recordings.names))
 
-    def _with_recordings(self, recordings: Recordings) -> Compiled:
+    def _with_recordings(self, recordings: Recordings) -> Compiled[P, R]:
         """Return a compiled function with the attributes of this one, and other recordings."""
         made = type(self).__new__(type(self))
         vars(made).update(vars(self))
@@ -321,7 +357,7 @@ class Compiled(Differentiable, ShownInNotebooks):
 
     # --- helpers ---
 
-    def derived(self, name: str, argnums: int | tuple[int, ...]) -> Compiled:
+    def derived(self, name: str, argnums: int | tuple[int, ...]) -> Compiled[..., Any]:
         """Return the compiled function of derivatives with a name in `DERIVED`."""
         found = self._gradients.get((name, argnums))
         if found is None:
@@ -334,12 +370,12 @@ class Compiled(Differentiable, ShownInNotebooks):
         return found
 
 
-class CompiledMethod(Compiled):
+class CompiledMethod(Compiled[P, R]):
     """A compiled method with its instance, which it keeps alive as bound methods do; the recordings do not."""
 
     __slots__ = ("instance",)
 
-    def __init__(self, method: Compiled, instance: Any) -> None:
+    def __init__(self, method: Compiled[P, R], instance: Any) -> None:
         self.__dict__ = method.__dict__  # all accesses to the method share its state
         self.instance = instance
 

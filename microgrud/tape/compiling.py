@@ -3,13 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, Protocol, TypeAlias, overload
 
 from ..common.numbers import as_sequence
+from ..engine import Value
+from ..typing import Gradient, P, R
 from .compiled import Compiled
 from .settings import CHECKS
 
+Errors: TypeAlias = Literal["raise", "ignore"]
+Reduced: TypeAlias = Literal["mean", "sum"]
 
+
+class CompilesBatches(Protocol):
+    """The decorator `compile(batched=...)`: the parameters of the result take batches, and a call returns floats."""
+
+    @overload
+    def __call__(self, f: Callable[..., Value], /) -> Compiled[..., float]: ...
+    @overload
+    def __call__(self, f: Callable[..., R], /) -> Compiled[..., R]: ...
+
+
+@overload
+def compile(
+    f: Gradient[P, R], *, threads: int | None = None, errors: Errors = "raise", max_paths: int = 64
+) -> Compiled[P, Any]: ...
+@overload
+def compile(
+    f: Callable[P, R], *, threads: int | None = None, errors: Errors = "raise", max_paths: int = 64
+) -> Compiled[P, R]: ...
+@overload
+def compile(
+    *, threads: int | None = None, errors: Errors = "raise", max_paths: int = 64
+) -> Callable[[Callable[P, R]], Compiled[P, R]]: ...
+@overload
+def compile(
+    f: Callable[..., Value],
+    *,
+    batched: str | Sequence[str],
+    reduction: Reduced = "mean",
+    threads: int | None = None,
+    errors: Errors = "raise",
+    max_paths: int = 64,
+) -> Compiled[..., float]: ...
+@overload
+def compile(
+    f: Callable[..., R],
+    *,
+    batched: str | Sequence[str],
+    reduction: Reduced = "mean",
+    threads: int | None = None,
+    errors: Errors = "raise",
+    max_paths: int = 64,
+) -> Compiled[..., R]: ...
+@overload
+def compile(
+    *,
+    batched: str | Sequence[str],
+    reduction: Reduced = "mean",
+    threads: int | None = None,
+    errors: Errors = "raise",
+    max_paths: int = 64,
+) -> CompilesBatches: ...
 def compile(
     f: Callable[..., Any] | None = None,
     *,
@@ -61,7 +116,8 @@ def compile(
             `errors="ignore"`, which the function itself does not know, further paths are recorded all the same.
 
     Returns:
-        An object that is called like `f`, and returns floats; see `Compiled`. Without `f`, a decorator.
+        An object that is called like `f`, and returns floats; see `Compiled`, also for its type. Without `f`, a
+        decorator.
 
     Raises:
         CompileError: (from the object returned) if the function reads `.data`, changes its arguments, keeps a number

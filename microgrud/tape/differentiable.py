@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Concatenate, Generic, Literal, NoReturn, overload
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..engine.copying import _transforms, is_differentiating
 from ..engine.tracing import _tracers
 from ..engine.vectors import Vector
 from ..nn.module import Module
+from ..typing import FloatsT, P, Q, R, ValueOrFloat, Values
 from . import derivatives
 from .flat import Flat, parameters_of
 from .recorder import CompileError
@@ -22,7 +23,7 @@ from .recordings import Recordings
 from .sparse import csr_of, entries, refused
 
 
-class Differentiable:
+class Differentiable(Generic[P, R]):
     """A function with recordings, and with recordings of its derivatives.
 
     Attributes:
@@ -36,7 +37,29 @@ class Differentiable:
     _gradients: dict[Any, Any]
     _flat: Flat | None
 
-    def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any) -> tuple[Any, Any]:
+    @overload
+    def value_and_grad(self: Differentiable[P, NoReturn], *args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]: ...
+    @overload
+    def value_and_grad(
+        self: Differentiable[Concatenate[Values, Q], R], x: Values, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> tuple[R, Values]: ...
+    @overload
+    def value_and_grad(
+        self: Differentiable[Concatenate[FloatsT, Q], Value], x: FloatsT, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> tuple[float, FloatsT]: ...
+    @overload
+    def value_and_grad(
+        self: Differentiable[Concatenate[FloatsT, Q], R], x: FloatsT, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> tuple[R, FloatsT]: ...
+    @overload
+    def value_and_grad(self: Differentiable[P, Value], *args: P.args, **kwargs: P.kwargs) -> tuple[float, Any]: ...
+    @overload
+    def value_and_grad(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Any]: ...
+    @overload
+    def value_and_grad(self, *args: Any, argnums: int | tuple[int, ...], **kwargs: Any) -> tuple[R, Any]: ...
+    def value_and_grad(  # type: ignore[misc]  # mypy does not see P behind FloatsT and Q
+        self, *args: Any, argnums: int | tuple[int, ...] = 0, **kwargs: Any
+    ) -> tuple[Any, Any]:
         """Return the result and its gradient with respect to an argument, or several, as `microgrud.value_and_grad`.
 
         Raises:
@@ -103,6 +126,12 @@ class Differentiable:
             self._flat = flat = Flat(listed)
         return flat.evaluate(self._recordings, vector, args, name)
 
+    @overload
+    def hvp(
+        self: Differentiable[Q, ValueOrFloat], primals: FloatsT | tuple[FloatsT], tangents: Any, argnums: Literal[0] = 0
+    ) -> FloatsT: ...
+    @overload
+    def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any: ...
     def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """Return the product of the Hessian with a direction; arguments and result are those of `microgrud.hvp`.
 
@@ -118,7 +147,19 @@ class Differentiable:
             return transforms.hvp(self, primals, tangents, argnums)
         return derivatives.hvp(self, args, tangents, argnums)
 
-    def jacobian(self, *args: Any, argnums: int | tuple[int, ...] = 0, sparse: bool = False) -> Any:
+    @overload
+    def jacobian(
+        self: Differentiable[Concatenate[float, Q], ValueOrFloat], x: float, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> float: ...
+    @overload
+    def jacobian(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    @overload
+    def jacobian(self, *args: Any, argnums: int | tuple[int, ...], sparse: bool = False) -> Any: ...
+    @overload
+    def jacobian(self, *args: Any, sparse: bool) -> Any: ...
+    def jacobian(  # type: ignore[misc]  # see value_and_grad
+        self, *args: Any, argnums: int | tuple[int, ...] = 0, sparse: bool = False
+    ) -> Any:
         """Return the derivatives of all numbers of the result, as `microgrud.jacobian`.
 
         Forward mode serves a function with fewer inputs than outputs, reverse mode any other. For a batch, these are
@@ -171,7 +212,17 @@ class Differentiable:
             raise refused("a call inside a transform or another compiled function")
         return entries(self, args, argnums)
 
-    def hessian(self, *args: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+    @overload
+    def hessian(
+        self: Differentiable[Concatenate[float, Q], ValueOrFloat], x: float, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> float: ...
+    @overload
+    def hessian(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    @overload
+    def hessian(self, *args: Any, argnums: int | tuple[int, ...]) -> Any: ...
+    def hessian(  # type: ignore[misc]  # see value_and_grad
+        self, *args: Any, argnums: int | tuple[int, ...] = 0
+    ) -> Any:
         """Return all second derivatives with respect to an argument, or several, as `microgrud.hessian`.
 
         Raises:
