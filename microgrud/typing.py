@@ -64,14 +64,14 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.number[Any] | np.bool_]
     Array = npt.NDArray[np.float64]
 
-    class Output(Value, Sequence[Value]):
-        """The output of a model: a Value if it is one number, otherwise a list of Values.
+    class Output(Value, Sequence["Output"]):
+        """The output of a model: a Value, a list of Values, or a list of such outputs.
 
-        The number of outputs is no part of the type of a model. A type checker allows what either of the two allows.
+        The number of outputs is no part of the type of a model. A type checker allows what any of the three allows.
         """
 
 else:
-    Output = Union[Value, "list[Value]"]
+    Output = Union[Value, "list[Output]"]
 
 
 class Binary(Protocol):

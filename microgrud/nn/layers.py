@@ -16,6 +16,7 @@ from ..common.arrays import is_array
 from ..common.checks import whole
 from ..common.numbers import Number, as_sequence, is_real_scalar
 from ..engine import Value
+from ..typing import Output
 from .activations import Activation, get_activation
 from .initializers import Initializer, get_initializer, get_random_source
 from .module import Module
@@ -114,7 +115,7 @@ class Layer(Module):
         kwargs["rng"] = get_random_source(kwargs.get("rng"))  # one generator for all the neurons
         self.neurons = [Neuron(nin, nout=nout, **kwargs) for _ in range(nout)]
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any) -> Output:
         """Compute the list of outputs for one sample; for a single neuron, only its output.
 
         Args:
@@ -127,7 +128,7 @@ class Layer(Module):
         xs = _sample(x, len(self.neurons[0].w), self)
         # The inputs are checked once, not by each neuron: that was half the time of a call on the C engine.
         out = [neuron._output(xs) if type(neuron) is Neuron else neuron(xs) for neuron in self.neurons]
-        return out[0] if len(out) == 1 else out
+        return out[0] if len(out) == 1 else out  # type: ignore[return-value]
 
     def _arguments(self) -> dict[str, Any]:
         return {**self.neurons[0]._arguments(), "nout": len(self.neurons)}
@@ -184,7 +185,7 @@ class MLP(Module):
         self.layers = [Layer(m, n, activation=hidden, **kwargs) for m, n in itertools.pairwise(sizes[:-1])]
         self.layers.append(Layer(sizes[-2], sizes[-1], nonlin=last.name != "linear", activation=last, **kwargs))
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any) -> Output:
         """Compute the list of outputs for one sample; a single output is returned without a list.
 
         Args:
@@ -197,7 +198,7 @@ class MLP(Module):
         x = _sample(x, len(self.layers[0].neurons[0].w), self)
         for layer in self.layers:
             x = layer(x)
-        return _OVER_OUTPUTS[self.output](x) if self.output else x
+        return _OVER_OUTPUTS[self.output](x) if self.output else x  # type: ignore[return-value]
 
     def _arguments(self) -> dict[str, Any]:
         first, last = (layer.neurons[0]._arguments() for layer in (self.layers[0], self.layers[-1]))
