@@ -12,11 +12,14 @@ microgrud import *` leaves them out.)
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from .common.numbers import Real, as_sequence
 from .engine import Value, native, ops
 from .typing import AnyNumber, Number, binary, reduction
+
+if TYPE_CHECKING:
+    from .typing import Floats
 
 # --- exponentials, logarithms, roots ---
 
@@ -683,6 +686,10 @@ def prod(xs: Iterable[Number]) -> Number:
     return ops.PROD(*numbers) if numbers else 1.0
 
 
+@overload
+def dot(xs: Floats, ys: Floats | Iterable[float], bias: float = 0.0) -> float: ...
+@overload
+def dot(xs: Iterable[float], ys: Floats, bias: float = 0.0) -> float: ...
 @overload
 def dot(xs: Iterable[Value], ys: Iterable[Number], bias: Number = 0.0) -> Value: ...
 @overload
