@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from inside import thresholds
 
 import microgrud
 from microgrud import CompileError, Value, log, sin, tanh
-from microgrud.losses import squared_error
+from microgrud.losses import gaussian_nll, smooth_l1, squared_error
 from microgrud.nn import MLP, Module
 from microgrud.train import fit
 
@@ -50,6 +51,10 @@ class Fitted:
 
 def _linear(w: Any, row: Any) -> Any:
     return w[0] * row[0] + w[1] * row[1] + w[2]
+
+
+def _of_two(w: Any, row: Any) -> Any:
+    return [w[0] * row[0] + w[2], w[1] * row[1]]
 
 
 def _branching(w: Any, row: Any) -> Any:
@@ -137,6 +142,10 @@ FITTED: dict[str, Fitted] = {
     "equality in the loss": Fitted(
         lambda: Model(_linear),
         loss=lambda p, t: p * p if t == TARGETS[0] else (p - t) ** 2,
+    ),
+    "options of a loss": Fitted(lambda: Model(_linear), loss=functools.partial(smooth_l1, beta=0.2, reduction="sum")),
+    "variance that is predicted": Fitted(
+        lambda: Model(_of_two), loss=lambda p, t: gaussian_nll(p[0], t, microgrud.exp(p[1]))
     ),
 }
 

@@ -8,6 +8,7 @@ import random
 
 import agreement_compiled  # noqa: F401 - registers its ways
 import agreement_objects  # noqa: F401 - adds to PROGRAMS
+from agreement_losses import LOSSES
 from agreement_nested import NESTED
 from agreement_operations import OPERATIONS
 from agreement_programs import PROGRAMS
@@ -17,7 +18,7 @@ from agreement_ways import WAYS, Way
 
 import microgrud
 
-ROWS: list[Program] = [*PROGRAMS, *SPECIAL, *NESTED, *OPERATIONS]
+ROWS: list[Program] = [*PROGRAMS, *SPECIAL, *NESTED, *OPERATIONS, *LOSSES]
 
 
 def applies(way: Way, program: Program) -> bool:

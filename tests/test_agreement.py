@@ -1,9 +1,10 @@
 """A matrix of ways to compute and programs: all ways must give the same numbers.
 
 The columns are in agreement_ways.py and agreement_compiled.py; the rows in agreement_operations.py (operations),
-agreement_programs.py, agreement_objects.py, agreement_nested.py and agreement_special.py (kinds of Python), and
-agreement_fit.py (training). To add a way or a program, add one entry there. A run tests half of the cells, and on the
-other engine the other half; with AGREEMENT=all in the environment it tests all. `make test` tests a tenth of them.
+agreement_losses.py (losses), agreement_programs.py, agreement_objects.py, agreement_nested.py and agreement_special.py
+(kinds of Python), and agreement_fit.py (training). To add a way or a program, add one entry there. A run tests half of
+the cells, and on the other engine the other half; with AGREEMENT=all in the environment it tests all. `make test` tests
+a tenth of them.
 `python tests/agreement_report.py` counts them, lists the documented errors, and tries more random programs.
 """
 

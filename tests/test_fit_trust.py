@@ -783,13 +783,48 @@ def _() -> Any:
     return network(), {"loss": lambda p, t: (p - t) ** 2 * Kind.square.value}
 
 
-@case("a partial function", "eager")
+@case("a partial function", "tape")
+def _() -> Any:
+    return network(), {"loss": functools.partial(lambda w, p, t: (p - t) ** 2 * w[0], [1.5])}
+
+
+@case("a partial function with an argument that changes", "tape")
 def _() -> Any:
     weights = [1.0]
     return network(), {
         "loss": functools.partial(lambda w, p, t: (p - t) ** 2 * w[0], weights),
         "callbacks": at_steps(lambda e: weights.__setitem__(0, 1.0 + 0.1 * e.step)),
     }
+
+
+@case("a partial function with a keyword that changes", "tape")
+def _() -> Any:
+    loss = functools.partial(lambda p, t, w: (p - t) ** 2 * w, w=1.0)
+    return network(), {"loss": loss, "callbacks": at_epochs(lambda e: loss.keywords.__setitem__("w", 1.0 + e.epoch))}
+
+
+@case("a partial function that gets another function", "tape")
+def _() -> Any:
+    loss = functools.partial(squared_error, reduction="sum")
+    return network(), {
+        "loss": loss,
+        "callbacks": at_epochs(lambda e: loss.__setstate__((huber, (), {"delta": 0.1}, None))),  # type: ignore[attr-defined]
+    }
+
+
+@case("an attribute of a partial function", "eager")
+def _() -> Any:
+    weighed, model = functools.partial(lambda p, t: (p - t) ** 2), Scaled()
+    weighed.scale = 1.0  # type: ignore[attr-defined]
+    return model, {
+        "loss": lambda p, t: weighed(p, t) * weighed.scale,  # type: ignore[attr-defined]
+        "callbacks": at_epochs(lambda e: setattr(weighed, "scale", 1.0 + e.epoch)),
+    }
+
+
+@case("a partial function with a random number", "eager")
+def _() -> Any:
+    return network(), {"loss": functools.partial(lambda draw, p, t: (p - t) ** 2 * draw(), random.random)}
 
 
 @case("a function of a library", "eager")

@@ -97,6 +97,8 @@ class Dependencies:
         for f in self._reachable.functions:
             now += [f.__code__, f.__defaults__, *(f.__kwdefaults__ or {}), *(f.__kwdefaults__ or {}).values()]
             now += [cell.cell_contents for cell in f.__closure__ or ()]
+        for p in self._reachable.partials:
+            now += [p.func, p.args, p.keywords]
         return now
 
     def _restore(self) -> str:

@@ -37,7 +37,7 @@ _PURE = frozenset(
     f
     for module in (functions, losses, transforms, gradients, activations, integers)
     for f in vars(module).values()
-    if isinstance(f, _FUNCTIONS) and f.__module__ == module.__name__
+    if isinstance(f, _FUNCTIONS) and f"{f.__module__}.".startswith(f"{module.__name__}.")
 )
 _BUILTINS: frozenset[Any] = frozenset(
     {abs, all, any, bool, divmod, enumerate, filter, float, int, len, list, map, max, min, pow, range, reversed}
@@ -68,8 +68,8 @@ class Reachable:
 
     Attributes:
         signature: the state that a recording depends on, by name: numbers by type and text, everything else by id.
-        objects, functions, containers, arrays: the reached objects of each kind; all but functions with their names.
-            Among the containers are the attributes of objects and functions.
+        objects, functions, partials, containers, arrays: the reached objects of each kind; all but functions and
+            partial functions with their names. Among the containers are the attributes of objects and functions.
         classes: the classes of the objects, and others whose attributes are used.
         variables: modules' dicts, and the name that is looked up in each of them.
 
@@ -81,6 +81,7 @@ class Reachable:
         self.signature: dict[str, Any] = {}
         self.objects: list[tuple[str, Any]] = []
         self.functions: list[types.FunctionType] = []
+        self.partials: list[functools.partial[Any]] = []
         self.containers: list[tuple[str, Any]] = []
         self.arrays: list[tuple[str, Any]] = []
         self.classes: list[type] = []
@@ -123,6 +124,11 @@ class Reachable:
         elif kind is types.MethodType:
             self._visit(f"{name}.__self__", x.__self__)
             self._visit(f"{name}.__func__", x.__func__)
+        elif kind is functools.partial and not vars(x):
+            self.partials.append(x)
+            self.containers.append((f"the attributes of {name}", vars(x)))
+            for key in ("func", "args", "keywords"):
+                self._visit(f"{name}.{key}", getattr(x, key))
         elif _is_pure(x):
             if kind is types.FunctionType:
                 self.signature[f"{name}.__code__"] = id(x.__code__)

@@ -1,0 +1,50 @@
+"""Penalties on parameters, to add to a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .. import functions
+from ..common.checks import NOT_NEGATIVE, real
+from ..common.numbers import Number, as_sequence
+
+
+def l1_penalty(parameters: Iterable[Number], strength: float) -> Number:
+    """Compute strength * (|p1| + |p2| + ...), which pulls parameters to exactly 0.
+
+    Source: Tibshirani (1996), Regression shrinkage and selection via the lasso.
+
+    Args:
+        parameters: the parameters, e.g. `model.parameters()`.
+        strength: at least 0.
+
+    Raises:
+        ValueError: for a strength that is negative or not finite.
+        TypeError: for what is not a number.
+
+    >>> l1_penalty([1.0, -2.0], 0.5)
+    1.5
+    """
+    strength = real(NOT_NEGATIVE)("l1_penalty: strength", strength)
+    return strength * functions.sum([functions.abs(p) for p in as_sequence(parameters, "l1_penalty: parameters")])
+
+
+def l2_penalty(parameters: Iterable[Number], strength: float) -> Number:
+    """Compute strength * (p1**2 + p2**2 + ...), which keeps parameters small; there is no factor 1/2.
+
+    Source: Hoerl and Kennard (1970), Ridge regression.
+
+    Args:
+        parameters: the parameters, e.g. `model.parameters()`.
+        strength: at least 0.
+
+    Raises:
+        ValueError: for a strength that is negative or not finite.
+        TypeError: for what is not a number.
+
+    >>> l2_penalty([1.0, -2.0], 0.5)
+    2.5
+    """
+    strength = real(NOT_NEGATIVE)("l2_penalty: strength", strength)
+    ps = as_sequence(parameters, "l2_penalty: parameters")
+    return strength * functions.dot(ps, ps)
