@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, overload
 
 import numpy as np
 
-from ..autodiff.trees import Structure, as_array
 from ..common.display import ShownInNotebooks
 from ..engine import Value
 from ..engine.copying import _transforms
 from ..engine.tracing import _tracers
-from ..engine.vectors import Vector, add_to_gradients
+from ..engine.vectors import add_to_gradients
 from ..typing import FloatsT, P, Q, R, Values
 from . import derivatives
 from .absent import AbsentFunction, refuse_if_absent
-from .differentiable import Differentiable, is_inside
+from .differentiable import is_inside
 from .flat import Flat
 from .listing import listing
-from .nodes import Given, result_as_nodes, rows_of_function
+from .mapping import mapped
+from .nodes import Given, result_as_nodes
+from .parametric import Parametric
 from .recorder import CompileError
 from .recordings import Recordings
-from .results import with_samples_first
 from .saving import copy_with_leaves, copy_without_leaves, pack_recordings, unpack_recordings
 from .settings import CHECKS, Settings, parameter_names
 
@@ -49,7 +49,7 @@ def _setting(name: str, doc: str) -> Any:
     return property(get, put, doc=doc)
 
 
-class Compiled(Differentiable[P, R], ShownInNotebooks):
+class Compiled(Parametric[P, R], ShownInNotebooks):
     """A function that is recorded at its first call and replayed from then on; see `compile`.
 
     A pickle holds the recordings, and the leaves that they read, but not the function. Unpickled, in another process
@@ -177,20 +177,7 @@ class Compiled(Differentiable[P, R], ShownInNotebooks):
                [ 2., 20.],
                [ 3., 30.]])
         """
-        recordings = self._recordings
-        inside = (_tracers or _transforms) and is_inside()
-        found = None if inside or kwargs else recordings.replayed("map", args)
-        if found is not None:
-            return _by_sample(found[0], found[1][0].structure)
-        arguments = recordings.read(args, kwargs)
-        if inside or arguments.has_values:
-            rows, structure = rows_of_function(recordings, arguments)
-            return with_samples_first(
-                structure,
-                lambda start, end, shape: as_array([x for row in rows for x in row[start:end]], (len(rows), *shape)),
-            )
-        result = recordings.evaluate(arguments, None)
-        return _by_sample(result.outputs, result.structure)
+        return mapped(self._recordings, args, kwargs)
 
     def backward(self, *args: P.args, **kwargs: P.kwargs) -> float:
         """Return the result, and add its derivatives to the `grad` of every Value that it depends on.
@@ -387,11 +374,3 @@ class CompiledMethod(Compiled[P, R]):
 
     def __hash__(self) -> int:
         return id(self.__dict__)
-
-
-def _by_sample(outputs: Vector, structure: Structure) -> Any:
-    """Arrange the results of all samples, given as an array with a row for each output."""
-    return with_samples_first(
-        structure,
-        lambda start, end, shape: np.ascontiguousarray(outputs[start:end].T).reshape(outputs.shape[1], *shape),
-    )

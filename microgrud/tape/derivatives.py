@@ -261,6 +261,16 @@ def _block(f: Function, argnums: Argnums, by_columns: bool) -> Function:
     return block_of_f
 
 
+def _by_position(f: Function, argnums: Argnums) -> Function:
+    """Return a function that computes the gradients with respect to several arguments as a dict."""
+
+    @functools.wraps(f)
+    def gradients_of_f(*args: Any) -> dict[str, Any]:
+        return {str(k): x for k, x in enumerate(transforms.grad(f, argnums)(*args))}
+
+    return gradients_of_f
+
+
 def _tangents(direction: Any, args: tuple[Any, ...], argnums: Argnums) -> tuple[Any, tuple[int, ...]]:
     """Return the numbers of a direction in the structure of arguments, and the positions of these."""
     positions, _ = positions_of(argnums, len(args), "tangents")
@@ -271,6 +281,7 @@ def _tangents(direction: Any, args: tuple[Any, ...], argnums: Argnums) -> tuple[
 #: it is one of several.
 DERIVED: dict[str, Callable[[Function, Argnums], Function]] = {
     "gradient": transforms.grad,
+    "gradients by position": _by_position,
     "product": _product,
     "jacobian by rows": transforms.jacobian,
     "jacobian by columns": jacfwd,

@@ -34,6 +34,7 @@ class Differentiable(Generic[P, R]):
 
     _recordings: Recordings
     __call__: Callable[..., Any]
+    derived: Callable[..., Any]
     _gradients: dict[Any, Any]
     _flat: Flat | None
 
@@ -115,16 +116,22 @@ class Differentiable(Generic[P, R]):
         >>> neuron.get_vector()
         array([0., 0.])
         """
-        if (_tracers or _transforms) and is_inside():
+        flat, name = self._flat_for(parameters, "value_and_grad_flat")
+        return flat.evaluate(self._recordings, vector, args, name)
+
+    def _flat_for(self, parameters: Module | Sequence[Value] | None, method: str) -> tuple[Flat, str | None]:
+        """Return the places of parameters in a vector, and the name of the Module if they were found in one."""
+        if (_tracers or _transforms) and is_inside() and method.endswith("_flat"):
             raise CompileError(
-                f".value_and_grad_flat of {self!r} inside a transform or another compiled function: call it outside"
+                f".{method} of {self!r} inside a transform or another compiled function: call it outside"
             )
-        instance = getattr(self, "instance", None)
         flat = self._flat  # another thread may replace it
-        listed, name = parameters_of(self._recordings.function, instance, parameters, flat)
+        listed, name = parameters_of(
+            self._recordings.function, getattr(self, "instance", None), parameters, flat, method
+        )
         if flat is None or not flat.is_for(listed):
             self._flat = flat = Flat(listed)
-        return flat.evaluate(self._recordings, vector, args, name)
+        return flat, name
 
     @overload
     def hvp(

@@ -31,7 +31,7 @@ from ..engine.vectors import Vector
 from ..functions import mean, sum as total
 from .branches import Recording
 from .recorder import ClosedOverResultError, CompileError
-from .recordings import MOST_SIGNATURES, Recordings
+from .recordings import Recordings
 from .signature import Arguments, read_arguments, without_values
 from .states import Same
 
@@ -152,22 +152,16 @@ def _recordings_of_slopes(recordings: Recordings, k: int, places: Sequence[int],
         places: the places of the numbers of the arguments to differentiate with respect to.
         leaves: the Values that the function closes over to differentiate with respect to.
     """
-    f, known = recordings.function, recordings.slopes
-    key = k, tuple(places), tuple(map(Same, leaves))
-    with recordings.lock:
-        if key not in known:
+    f = recordings.function
 
-            @functools.wraps(f)
-            def slopes(*args: Any, **kwargs: Any) -> list[Any]:
-                numbers = _listed(read_arguments([""] * len(args), args, kwargs, ()).numbers)
-                outputs, _ = flatten(f(*args, **kwargs), "compile: the result of the function")
-                inputs = [*(numbers[place] for place in places), *leaves]
-                return gradient(outputs[k], inputs) if isinstance(outputs[k], Value) else [0.0] * len(inputs)
+    @functools.wraps(f)
+    def slopes(*args: Any, **kwargs: Any) -> list[Any]:
+        numbers = _listed(read_arguments([""] * len(args), args, kwargs, ()).numbers)
+        outputs, _ = flatten(f(*args, **kwargs), "compile: the result of the function")
+        inputs = [*(numbers[place] for place in places), *leaves]
+        return gradient(outputs[k], inputs) if isinstance(outputs[k], Value) else [0.0] * len(inputs)
 
-            while len(known) >= MOST_SIGNATURES:
-                del known[next(iter(known))]
-            known[key] = Recordings(slopes, recordings.settings, recordings.names)
-        return known[key]
+    return recordings.of_slopes((k, tuple(places), tuple(map(Same, leaves))), lambda: slopes)
 
 
 class _Opaque(Operation):

@@ -111,6 +111,27 @@ class Recordings:
         """Return whether an argument has one number per sample."""
         return position in self._batched_places
 
+    def samples_in(self, args: Sequence[Any]) -> int:
+        """Return the number of samples of positional arguments; 1 without a batch."""
+        return next((len(args[k]) for k in self._batched_places if k < len(args)), 1)
+
+    def of_slopes(
+        self, key: Hashable, function: Callable[[], Callable[..., Any]], first: Sequence[str] = ()
+    ) -> Recordings:
+        """Return the recordings of derivatives with a key.
+
+        Args:
+            key: the key.
+            function: makes their function if there are none.
+            first: the names of its arguments before those of the function.
+        """
+        with self.lock:
+            while key not in self.slopes and len(self.slopes) >= MOST_SIGNATURES:
+                del self.slopes[next(iter(self.slopes))]
+            if key not in self.slopes:
+                self.slopes[key] = Recordings(function(), self.settings, [*first, *self.names])
+            return self.slopes[key]
+
     # --- evaluating a call ---
 
     def read(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Arguments:

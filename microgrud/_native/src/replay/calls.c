@@ -237,8 +237,10 @@ PyObject *replay_flat(PyObject *self, PyObject *arguments)
     if (status == 1) {
         call.leaves = buffers[LEAVES];
         call.places = buffers[PLACES];
-        call.weights = buffers[WEIGHTS] != NULL ? buffers[WEIGHTS] : first;
+        const double *weights = buffers[WEIGHTS] != NULL ? buffers[WEIGHTS] : first;
+        call.weights = buffers[SLOPES] == NULL && buffers[NUMBERS] == NULL ? NULL : weights;
         status = run_call(&call);
+        call.weights = weights;
     }
     if (status == 1) {
         if (buffers[SLOPES] != NULL) {
