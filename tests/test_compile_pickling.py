@@ -552,7 +552,7 @@ def test_foreign_states_are_refused() -> None:
     f(X, Y)
     state = f.__getstate__()
     for damage in (
-        {"version": 4},
+        {"version": 5},
         {"settings": ("x", "mean", 0, "raise", 64)},
         {"settings": (("x",), "median", 1, "raise", 64)},
         {"names": None},

@@ -22,7 +22,7 @@ The life of a call, file by file; each step imports only from its own files and 
 6. branches.py keeps one *recording* for each path, and evaluation.py finds the one for each sample: it tries the
    existing recordings, records a new path for a sample that fits none of them, and calls the function itself where
    numbers are not finite or paths too many. settings.py has the settings of `compile`, and absent.py stands for the
-   function after unpickling.
+   function after unpickling; weights.py multiplies by the weights of samples.
 7. recordings.py keeps all this by signature. Once recordings have served a call, replays.py makes a *replay* of them:
    the next such call runs in C from the arguments to the result.
 8. nodes.py puts a call into a graph, so that it can be differentiated again; results.py arranges results;

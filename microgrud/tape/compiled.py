@@ -29,6 +29,7 @@ from .recorder import CompileError
 from .recordings import Recordings
 from .saving import copy_with_leaves, copy_without_leaves, pack_recordings, unpack_recordings
 from .settings import CHECKS, Settings, parameter_names
+from .weights import weighted
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -81,12 +82,11 @@ class Compiled(Parametric[P, R], ShownInNotebooks):
         def __wrapped__(self) -> Callable[P, R]:
             """The function, as `inspect` and type checkers find it."""
 
-    def __init__(
-        self, f: Callable[..., Any], batched: Sequence[str], reduction: str, threads: int, errors: str, max_paths: int
-    ) -> None:
+    def __init__(self, f: Callable[..., Any], batched: Sequence[str], *settings: Any, **named: Any) -> None:
         functools.update_wrapper(self, f)
-        settings = Settings(tuple(batched), reduction, threads, errors, max_paths)
-        self._begin(Recordings(f, settings, parameter_names(f, settings.batched)))
+        own = Settings(tuple(batched), *settings, **named)
+        names = parameter_names(f, own.batched)
+        self._begin(Recordings(weighted(f, own, names), own, names))
 
     def _begin(self, recordings: Recordings) -> None:
         """Set the state that no two compiled functions share."""
@@ -177,7 +177,7 @@ class Compiled(Parametric[P, R], ShownInNotebooks):
                [ 2., 20.],
                [ 3., 30.]])
         """
-        return mapped(self._recordings, args, kwargs)
+        return mapped(self.unweighted()._recordings, args, kwargs)
 
     def backward(self, *args: P.args, **kwargs: P.kwargs) -> float:
         """Return the result, and add its derivatives to the `grad` of every Value that it depends on.
@@ -200,6 +200,12 @@ class Compiled(Parametric[P, R], ShownInNotebooks):
                 replayed: float = found[0]
                 return replayed
         arguments = recordings.read(args, kwargs)
+        scale = arguments.numbers[-1] if recordings.settings.weights else None
+        if isinstance(scale, Value):
+            raise TypeError(
+                f".backward of {self!r}: expected numbers as weights, got Values; call it as a function, and call "
+                ".backward() of the result"
+            )
         for x in arguments.numbers:
             if isinstance(x, Value) and not x.is_leaf:
                 raise ValueError(f"backward: expected leaves as arguments, got the result of an operation ({x._op!r})")
@@ -214,12 +220,17 @@ class Compiled(Parametric[P, R], ShownInNotebooks):
     @property
     def function(self) -> Callable[P, R]:
         """The function."""
-        return self._recordings.function
+        return self._recordings.given_function
 
     @property
     def batched(self) -> tuple[str, ...]:
         """The names of arguments whose first axis is that of samples."""
         return self._recordings.settings.batched
+
+    @property
+    def weights(self) -> str | None:
+        """The name of the argument with the weights of the samples."""
+        return self._recordings.settings.weights or None
 
     reduction: str = _setting("reduction", '`"mean"` or `"sum"` over the samples.')
     threads: int = _setting("threads", "The number of threads that may work on a batch at once.")
@@ -322,11 +333,11 @@ class Compiled(Parametric[P, R], ShownInNotebooks):
             made = memo[id(self)] = self._with_recordings(copy_with_leaves(self._recordings, memo))
             made._gradients = {argnums: copy.deepcopy(x, memo) for argnums, x in list(self._gradients.items())}
             return made
-        function = copy.deepcopy(self.function, memo)
+        function = copy.deepcopy(self._recordings.function, memo)
         if id(self) in memo:  # the function refers to this object
             known: Compiled[P, R] = memo[id(self)]
             return known
-        if function is self.function:
+        if function is self._recordings.function:
             return self.__copy__()
         return self._with_recordings(Recordings(function, self._recordings.settings, self._recordings.names))
 
@@ -336,7 +347,7 @@ class Compiled(Parametric[P, R], ShownInNotebooks):
         vars(made).update(vars(self))
         made._begin(recordings)
         if "__wrapped__" in vars(made):
-            vars(made)["__wrapped__"] = recordings.function
+            vars(made)["__wrapped__"] = made.function
         return made
 
     def __repr__(self) -> str:
@@ -349,11 +360,25 @@ class Compiled(Parametric[P, R], ShownInNotebooks):
         found = self._gradients.get((name, argnums))
         if found is None:
             refuse_if_absent(self.function, f"of the derivatives with respect to argument {argnums} ({name})")
-            made = derivatives.DERIVED[name](self.function, argnums)
             settings = self._recordings.settings
             if ", one of " in name:
                 settings = settings._replace(batched=("direction",))
-            found = self._gradients.setdefault((name, argnums), Compiled(made, *settings))
+            function = derivatives.DERIVED[name](self._recordings.function, argnums)
+            made: Compiled[..., Any] = Compiled(function, *settings._replace(weights=""))
+            if settings.weights:  # by which the function multiplies already
+                made._begin(Recordings(function, settings, made._recordings.names))
+            found = self._gradients.setdefault((name, argnums), made)
+        return found
+
+    def unweighted(self) -> Compiled[..., Any]:
+        """Return the compiled function for single samples, which have no weights."""
+        if not self._recordings.settings.weights:
+            return self
+        found = self._gradients.get(("unweighted", ()))
+        if found is None:
+            refuse_if_absent(self.function, "of single samples without their weights")
+            made: Compiled[..., Any] = Compiled(self.function, *self._recordings.settings._replace(weights=""))
+            found = self._gradients.setdefault(("unweighted", ()), made)
         return found
 
 

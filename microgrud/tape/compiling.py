@@ -73,6 +73,7 @@ def compile(
     threads: int | None = None,
     errors: str = "raise",
     max_paths: int = 64,
+    weights: str | None = None,
 ) -> Any:
     """Record a function at its first call and replay it from then on; branches are handled correctly.
 
@@ -114,6 +115,8 @@ def compile(
         max_paths: how many paths through the branches are recorded for arguments of one signature. Samples that take
             others are evaluated by the function itself, with one warning; `stats["eager"]` counts them. With
             `errors="ignore"`, which the function itself does not know, further paths are recorded all the same.
+        weights: the name of a batched argument with a weight for each sample: the mean is sum(w_i f_i) / sum(w_i), the
+            sum is sum(w_i f_i), and all derivatives are of these. Results of single samples have no weight.
 
     Returns:
         An object that is called like `f`, and returns floats; see `Compiled`, also for its type. Without `f`, a
@@ -132,10 +135,18 @@ def compile(
     >>> value = loss.backward([1.0, 2.0, 3.0], [0.2, 0.4, 0.6])
     >>> print(f"{value:.6f} {w.grad:.6f}")
     0.097524 0.450193
+    >>> error = compile(lambda x, y, w: (x - y) ** 2, batched=("x", "y", "w"), weights="w")
+    >>> error([1.0, 2.0], [0.0, 0.0], [3.0, 1.0])
+    1.75
     """
     names = (batched,) if isinstance(batched, str) else as_sequence(batched, "compile: batched", "names")
     given = {"reduction": reduction, "threads": threads, "errors": errors, "max_paths": max_paths}
+    if weights is not None and (not isinstance(weights, str) or weights not in names):
+        raise ValueError(
+            f"compile: weights: expected the name of a batched argument ({', '.join(names)}), got {weights!r}"
+        )
     settings = {name: check(f"compile: {name}", given[name]) for name, check in CHECKS.items()}
+    settings["weights"] = weights or ""
     if f is None:
         return lambda function: Compiled(function, names, **settings)
     if not callable(f):

@@ -35,6 +35,7 @@ class Differentiable(Generic[P, R]):
     _recordings: Recordings
     __call__: Callable[..., Any]
     derived: Callable[..., Any]
+    unweighted: Callable[[], Any]
     _gradients: dict[Any, Any]
     _flat: Flat | None
 
@@ -70,11 +71,13 @@ class Differentiable(Generic[P, R]):
         recordings = self._recordings
         positions, single = positions_of(argnums, len(args), "value_and_grad", distinct=False)
         inside = (_tracers or _transforms) and is_inside()
-        if not kwargs and not inside:
+        if not kwargs and not inside and not recordings.weighs(positions):
             found = recordings.replayed("gradients", args, positions, None)
             if found is not None:
                 value, gradients = found[0]
                 return value, gradients[0] if single else gradients
+        if recordings.weighs(positions):
+            return transforms.value_and_grad(self, argnums)(*recordings.with_arrays(args), **kwargs)
         recordings.refuse_other_than_floats(args, positions)
         arguments = recordings.read(args, kwargs)
         if inside or arguments.has_values:
@@ -127,7 +130,7 @@ class Differentiable(Generic[P, R]):
             )
         flat = self._flat  # another thread may replace it
         listed, name = parameters_of(
-            self._recordings.function, getattr(self, "instance", None), parameters, flat, method
+            self._recordings.given_function, getattr(self, "instance", None), parameters, flat, method
         )
         if flat is None or not flat.is_for(listed):
             self._flat = flat = Flat(listed)
@@ -146,12 +149,14 @@ class Differentiable(Generic[P, R]):
             TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
         """
         args = primals if isinstance(primals, tuple) else (primals,)
-        if not ((_tracers or _transforms) and is_inside()):
+        weighs = self._weighs(argnums)
+        args = tuple(self._recordings.with_arrays(args)) if weighs else args
+        if not weighs and not ((_tracers or _transforms) and is_inside()):
             found = derivatives.replayed_hvp(self, args, tangents, argnums)
             if found is not None:
                 return found
-        if self._is_connected(args) or _has_values(tangents):
-            return transforms.hvp(self, primals, tangents, argnums)
+        if weighs or self._is_connected(args) or _has_values(tangents):
+            return transforms.hvp(self, args, tangents, argnums)
         return derivatives.hvp(self, args, tangents, argnums)
 
     @overload
@@ -217,7 +222,7 @@ class Differentiable(Generic[P, R]):
     def _entries(self, args: tuple[Any, ...], argnums: int | tuple[int, ...]) -> Any:
         if is_inside():
             raise refused("a call inside a transform or another compiled function")
-        return entries(self, args, argnums)
+        return entries(self.unweighted(), args, argnums)
 
     @overload
     def hessian(
@@ -239,11 +244,13 @@ class Differentiable(Generic[P, R]):
         return self._matrix(args, argnums, "hessian")
 
     def _matrix(self, args: tuple[Any, ...], argnums: int | tuple[int, ...], kind: str) -> Any:
-        if not ((_tracers or _transforms) and is_inside()):
+        weighs = self._weighs(argnums)
+        args = tuple(self._recordings.with_arrays(args)) if weighs else args
+        if not weighs and not ((_tracers or _transforms) and is_inside()):
             found = derivatives.replayed_matrix(self, args, argnums, kind)
             if found is not None:
                 return found
-        if self._is_connected(args):
+        if weighs or self._is_connected(args):
             return (transforms.jacobian if kind == "jacobian" else transforms.hessian)(self, argnums)(*args)
         return derivatives.matrix(self, args, argnums, kind)
 
@@ -252,6 +259,13 @@ class Differentiable(Generic[P, R]):
     def _is_connected(self, args: Sequence[Any]) -> bool:
         """Return whether a call is part of a graph: inside a transform or a recording, or with Values among args."""
         return is_inside() or (not all(map(_is_plain, args)) and self._recordings.read(args, {}).has_values)
+
+    def _weighs(self, argnums: int | tuple[int, ...]) -> bool:
+        """Return whether one of the arguments to differentiate with respect to has the weights of the samples."""
+        recordings = self._recordings
+        if not recordings.settings.weights:
+            return False
+        return recordings.weighs(positions_of(argnums, len(recordings.names), "argnums", distinct=False)[0])
 
     def has_derived(self, name: str, argnums: int | tuple[int, ...]) -> bool:
         """Return whether there is a compiled function of derivatives, by its name in `DERIVED`."""

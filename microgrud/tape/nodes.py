@@ -139,7 +139,7 @@ def _mean_of_function(recordings: Recordings, arguments: Arguments) -> tuple[lis
     rows, structure = rows_of_function(recordings, arguments)
     if arguments.samples is None:
         return rows[0], structure
-    reduce = mean if recordings.settings.reduction == "mean" else total
+    reduce = mean if recordings.settings.divides else total
     return [reduce([row[k] for row in rows]) for k in range(structure.size)], structure
 
 

@@ -96,7 +96,7 @@ class Parametric(Differentiable[P, R]):
         """
         flat, name = self._flat_for(parameters, "jacobian_flat")
         numbers = flat.numbers("jacobian_flat: vector", vector)
-        outputs = flat.outputs(self._by_parameters(flat.listed, False), numbers, args, name)
+        outputs = flat.outputs(self.unweighted()._by_parameters(flat.listed, False), numbers, args, name)
         return np.ascontiguousarray(outputs.T).reshape(-1, len(numbers))
 
     def per_sample_gradients(
@@ -139,10 +139,10 @@ class Parametric(Differentiable[P, R]):
                 raise ValueError("per_sample_gradients: expected argnums or parameters, got both: call it for each")
             positions, single = positions_of(argnums, len(args), "per_sample_gradients")
             self._recordings.refuse_other_than_floats(args, positions)
-            found = mapped(self.derived("gradients by position", positions)._recordings, args, {})
+            found = mapped(self.unweighted().derived("gradients by position", positions)._recordings, args, {})
             return found["0"] if single else tuple(found.values())
         flat, _ = self._flat_for(parameters, "per_sample_gradients")
-        return mapped(self._by_parameters(flat.listed, True), args, {})
+        return mapped(self.unweighted()._by_parameters(flat.listed, True), args, {})
 
     def _product(self, flat: Flat, numbers: Vector, along: Vector, args: tuple[Any, ...], name: str | None) -> Vector:
         """Return the product of the Hessian with a direction.

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..autodiff.trees import check_unmasked, flatten, leaves_of, map_leaves
+from ..autodiff.trees import check_unmasked, even_array, flatten, leaves_of, map_leaves
 from ..common.forking import Lock
 from ..common.numbers import is_real_scalar
 from ..common.words import counted
@@ -29,6 +29,7 @@ from .numpy_executor import Executor
 from .replays import replay_of, tree_of
 from .settings import Settings
 from .signature import Arguments, read_arguments
+from .weights import Weighted, with_scale
 
 #: The numbers of signatures and of replays that are kept; the least recently used goes. Trying a replay that does not
 #: fit takes 0.1 microseconds.
@@ -67,6 +68,11 @@ class Recordings:
         """Return the name of the function in messages."""
         name: str = getattr(self.function, "__name__", type(self.function).__name__)
         return name
+
+    @property
+    def given_function(self) -> Callable[..., Any]:
+        """Return the function without the weights of samples, by which it is multiplied."""
+        return self.function.f if isinstance(self.function, Weighted) else self.function
 
     def __repr__(self) -> str:
         figures = self.figures()
@@ -111,6 +117,17 @@ class Recordings:
         """Return whether an argument has one number per sample."""
         return position in self._batched_places
 
+    def with_arrays(self, args: Sequence[Any]) -> list[Any]:
+        """Return positional arguments with arrays in place of batches in lists."""
+        return [
+            even_array(x, f"compile: {self.names[k]}") if self.is_batch(k) and type(x) is list else x
+            for k, x in enumerate(args)
+        ]
+
+    def weighs(self, positions: Sequence[int]) -> bool:
+        """Return whether the weights of the samples are among the arguments at these positions."""
+        return any(k < len(self.names) and self.names[k] == self.settings.weights for k in positions)
+
     def samples_in(self, args: Sequence[Any]) -> int:
         """Return the number of samples of positional arguments; 1 without a batch."""
         return next((len(args[k]) for k in self._batched_places if k < len(args)), 1)
@@ -139,6 +156,9 @@ class Recordings:
         if not args and not kwargs and self.settings.batched:
             raise TypeError(f"{self!r}: expected a batch as {' and '.join(self.settings.batched)}, got no arguments")
         names = self.names + [f"argument {i}" for i in range(len(self.names), len(args))]
+        if self.settings.weights:
+            args, kwargs = with_scale(self.settings, self.names, args, kwargs)
+            names = [*names[: len(args) - 1], "the scale of the weights"]
         return read_arguments(names, args, kwargs, self.settings.batched)
 
     def branches_for(self, signature: Hashable) -> Branches:
@@ -160,7 +180,7 @@ class Recordings:
             arguments: the arguments.
             seeds: a weight for each number of the result, or an array with one per sample; None for no derivatives.
         """
-        if seeds is not None and self.settings.reduction == "mean":
+        if seeds is not None and self.settings.divides:
             weight = 1.0 / (arguments.samples or 1)
             seeds = [seed * weight for seed in seeds]
         result = evaluate(self.branches_for(arguments.signature), arguments, seeds)
@@ -179,7 +199,7 @@ class Recordings:
     def totals(self, result: Evaluation) -> list[float]:
         """Return the mean (or sum) over the samples of each number of the result."""
         totals = [total_of(row) for row in result.outputs]
-        if self.settings.reduction == "mean":
+        if self.settings.divides:
             return [total / result.outputs.shape[1] for total in totals]
         return totals
 
@@ -244,6 +264,10 @@ class Recordings:
             others: the other arguments of the method.
         """
         listed: tuple[int, ...] = ()
+        if self.settings.weights:
+            if self.names.index(self.settings.weights) >= len(args):
+                return None
+            args, _ = with_scale(self.settings, self.names, args, {})
         if self._batched_places and method != "gradients":  # an integer in a list is to be refused
             listed = tuple([k for k in self._batched_places if k < len(args) and type(args[k]) is list])
             if listed and listed in self.replays:

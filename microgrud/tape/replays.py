@@ -46,7 +46,7 @@ def replay_of(executor: Any, parts: Sequence[ArgumentPart], structure: Structure
         [(native_tape.ARGUMENT_KINDS.index(part.kind), *part[1:]) for part in parts],
         np.array(rules, dtype=np.int64).tobytes(),
         result,
-        settings.reduction == "mean",
+        settings.divides,
         settings.errors == "ignore",
         settings.threads,
         native.engine.Value,  # type: ignore[union-attr]

@@ -27,7 +27,7 @@ from .recordings import Recordings
 from .settings import CHECKS, Settings
 from .signature import argument_counts, argument_shapes
 
-_VERSION = 3
+_VERSION = 4
 
 
 def pack_recordings(recordings: Recordings, attributes: dict[str, Any], gradients: dict[Any, Any]) -> dict[str, Any]:
@@ -97,9 +97,9 @@ def unpack_recordings(state: Any, gradient_type: type) -> tuple[Recordings, dict
         if state["checksum"] != _checksum(state):
             raise ValueError("its content does not agree with its checksum")
         name = str(state["name"])
-        batched, *others = state["settings"]
+        batched, *others, weights = state["settings"]
         checked = [check(name, x) for (name, check), x in zip(CHECKS.items(), others, strict=True)]
-        settings = Settings(tuple(map(str, batched)), *checked)
+        settings = Settings(tuple(map(str, batched)), *checked)._replace(weights=str(weights))
         recordings = Recordings(AbsentFunction(name, PART_OF_ANOTHER), settings, list(map(str, state["names"])))
         for signature, packed in state["families"]:
             counts = argument_counts(signature)

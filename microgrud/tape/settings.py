@@ -18,9 +18,15 @@ class Settings(NamedTuple):
     threads: int = 1
     errors: str = "raise"
     max_paths: int = 64
+    weights: str = ""
+
+    @property
+    def divides(self) -> bool:
+        """True if a result is to be divided by the number of samples; weights are scaled instead."""
+        return self.reduction == "mean" and not self.weights
 
 
-#: The checks of all settings but the first, in their order.
+#: The checks of the settings that can be changed, in their order.
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "reduction": one_of("mean", "sum"),
     "threads": lambda name, x: optional(whole(1))(name, x) or os.cpu_count() or 1,
