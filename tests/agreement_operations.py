@@ -72,10 +72,16 @@ _OVER_LISTS: dict[str, Callable[[Any], Any]] = {
     "logsumexp": mg.logsumexp,
     "softmax": mg.softmax,
     "log_softmax": mg.log_softmax,
+    "glu": mg.glu,
+    "softmin": mg.softmin,
 }
+
+_ACTIVATIONS = (mg.softsign, mg.mish, mg.selu, mg.celu, mg.relu6, mg.hardtanh, mg.hardsigmoid, mg.hardswish)
 
 OPERATIONS: list[Program] = [
     *map(_of_move, MOVES.values()),
+    *[_row(f.__name__, lambda x, f=f: f(x) * 2.0, (0.5,), (-0.7,), (3.4,)) for f in _ACTIVATIONS],
+    _row("prelu", lambda x, a: mg.prelu(x, a), (0.5, 0.2), (-0.5, 0.3), (-1.0, 0.1)),
     *[_row(f"{name} of a list", lambda xs, f=f: f(xs), *_LISTS) for name, f in _OVER_LISTS.items()],
     _row("dot of lists", lambda xs, ys, b: mg.dot(xs, ys, b), *[(*a, *b, 0.5) for a, b in zip(_LISTS, _LISTS[::-1])]),
     _row("take", lambda xs, i: mg.take(xs, i) * 3.0, *[(*xs, i) for xs, i in zip(_LISTS, (1, 3, 0))]),

@@ -288,6 +288,19 @@ def cubed(mg: ModuleType) -> Any:
     return mg.gradient(x**3, x)
 
 
+def activated(name: str) -> Callable[[ModuleType], Any]:
+    def use(mg: ModuleType) -> Any:
+        nodes = [mg.Value(x) for x in (-750.0, -3.0, -0.7, 0.0, 0.5, 3.0, 6.0, 900.0)]
+        over_all = name in ("glu", "softmin")
+        results = getattr(mg, name)(nodes) if over_all else [getattr(mg, name)(x, *SLOPE.get(name, ())) for x in nodes]
+        mg.dot(results, range(1, len(results) + 1)).backward()
+        return [*results, *nodes]
+
+    return use
+
+
+SLOPE = {"prelu": (0.25,)}
+ACTIVATIONS = "celu glu hardsigmoid hardswish hardtanh mish prelu relu6 selu softmin softsign".split()
 #: Each public name that is not an operation of the table, used once; add new names here too.
 OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "AnomalyError": lambda mg: mg.AnomalyError("x"),
@@ -308,7 +321,11 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "jacfwd": lambda mg: mg.jacfwd(lambda x: [x[0] * x[1], mg.tanh(x[0])])([0.5, 0.2]),
     "jacrev": lambda mg: mg.jacrev(lambda x: [x[0] * x[1], mg.tanh(x[0])])([0.5, 0.2]),
     "jvp": lambda mg: mg.jvp(lambda x: mg.sin(x) * x, (2.0,), (1.0,)),
-    "losses": lambda mg: mg.losses.squared_error([mg.Value(0.5), mg.Value(1.5)], [1.0, 2.0]),
+    "losses": lambda mg: [
+        mg.losses.squared_error([mg.Value(0.5), mg.Value(1.5)], [1.0, 2.0]),
+        mg.losses.cross_entropy([[mg.Value(0.5), 1.5]], [1], weight=[1.0, 2.0], label_smoothing=0.1),
+        mg.losses.kl_divergence([mg.Value(-0.5), -1.5], [mg.Value(0.3), 0.7]),
+    ],
     "nn": lambda mg: mg.nn.MLP(2, [3, 1], activation="tanh", rng=0)([0.5, -1.0]),
     "no_grad": recorded,
     "optim": lambda mg: (p := [mg.Value(1.0)], setattr(p[0], "grad", 0.5), mg.optim.SGD(p, lr=0.1).step(), p)[3],
@@ -329,6 +346,7 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "value_and_grad": lambda mg: mg.value_and_grad(lambda x: mg.exp(x) / x)(0.7),
     "vjp": lambda mg: mg.vjp(lambda x: [x[0] * x[1], mg.tanh(x[0])], [0.5, 0.2])[1]([0.3, -2.0]),
     "where": lambda mg: mg.where(True, mg.Value(1.0), mg.Value(2.0)),
+    **{name: activated(name) for name in ACTIVATIONS},
 }
 
 

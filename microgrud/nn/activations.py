@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .. import functions
+from .. import activations, functions
 from ..common.numbers import Number
 from ..engine import Value
 
@@ -50,9 +50,31 @@ def linear(x: Number) -> Number:
 
 #: The functions of one real number whose domain is all reals and whose slope is not 0 everywhere.
 _NAMES = (
-    "relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "logsigmoid", "softplus", "tanh", "sin", "cos", "tan",
-    "atan", "sinh", "cosh", "asinh", "erf", "erfc", "exp", "expm1", "square", "cbrt", "abs",
-)  # fmt: skip
+    "relu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "silu",
+    "sigmoid",
+    "logsigmoid",
+    "softplus",
+    "tanh",
+    "sin",
+    "cos",
+    "tan",
+    "atan",
+    "sinh",
+    "cosh",
+    "asinh",
+    "erf",
+    "erfc",
+    "exp",
+    "expm1",
+    "square",
+    "cbrt",
+    "abs",
+)
+_COMPOSED = ("softsign", "mish", "selu", "celu", "relu6", "hardtanh", "hardsigmoid", "hardswish")  # fmt: skip
 _LABELS = {
     "relu": "ReLU",
     "leaky_relu": "LeakyReLU",
@@ -60,6 +82,9 @@ _LABELS = {
     "gelu": "GELU",
     "silu": "SiLU",
     "logsigmoid": "LogSigmoid",
+    "selu": "SELU",
+    "celu": "CELU",
+    "relu6": "ReLU6",
 }
 
 
@@ -102,5 +127,9 @@ def _label(function: Callable[..., Number]) -> str:
 #: The activations that microgrud knows by name.
 ACTIVATIONS = {
     f.__name__: Activation(f.__name__, _LABELS.get(f.__name__) or _label(f), f)
-    for f in (linear, *(getattr(functions, name) for name in _NAMES))
+    for f in (
+        linear,
+        *(getattr(functions, name) for name in _NAMES),
+        *(getattr(activations, name) for name in _COMPOSED),
+    )
 }

@@ -34,7 +34,7 @@ SCHEDULES: dict[str, Callable[[Optimizer, float, int], Schedule | None]] = {
 LEAST_ROWS_TO_SPLIT = 20
 
 #: Activations for which weights are drawn by He's rule; for the others, by Glorot's.
-_HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
+_HE_ACTIVATIONS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "mish", "celu", "relu6", "hardswish")
 
 
 def _sizes(where: str, setting: Any) -> tuple[int, ...]:

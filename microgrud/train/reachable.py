@@ -19,10 +19,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import functions, losses
+from .. import activations, functions, losses
 from ..autodiff import gradients, transforms
 from ..engine import Value, integers
-from ..nn import activations
+from ..nn import activations as nn_activations
 from ..nn.contents import of_library
 from ..nn.module import Module
 from .usage import UnlistedError, Usage, usage_of
@@ -35,7 +35,7 @@ _FUNCTIONS = (types.FunctionType, type(functions.tanh))
 #: Functions of this package that return the same for the same numbers, and change nothing.
 _PURE = frozenset(
     f
-    for module in (functions, losses, transforms, gradients, activations, integers)
+    for module in (functions, activations, losses, transforms, gradients, nn_activations, integers)
     for f in vars(module).values()
     if isinstance(f, _FUNCTIONS) and f"{f.__module__}.".startswith(f"{module.__name__}.")
 )
@@ -135,7 +135,7 @@ class Reachable:
                 self.functions.append(x)
         elif kind is types.FunctionType:
             self._visit_function(name, x)
-        elif isinstance(x, (Module, activations.Activation)) or not (
+        elif isinstance(x, (Module, nn_activations.Activation)) or not (
             isinstance(x, (type, types.ModuleType)) or of_library(kind, "microgrud")
         ):
             self._visit_object(name, x)
