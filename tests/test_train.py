@@ -415,7 +415,7 @@ def test_targets_may_be_a_column() -> None:
         ({"seed": -1}, ValueError, "seed"),
         ({"clip_norm": 0.0}, ValueError, "clip_norm: expected a finite number x > 0"),
         ({"clip_norm": 1.0, "optimizer": "lbfgs"}, ValueError, "clip_norm: expected None with LBFGS"),
-        ({"optimizer": "adamax"}, ValueError, "expected an Optimizer or one of 'sgd', .*, got 'adamax'"),
+        ({"optimizer": "adamm"}, ValueError, "expected an Optimizer or one of 'sgd', .*, got 'adamm'"),
         ({"optimizer": 3}, ValueError, "expected an Optimizer or one of"),
         ({"optimizer": Adam([Value(1.0)])}, ValueError, "expected one for the model's parameters"),
         ({"lr": -1.0}, ValueError, "Adam: lr: expected a finite number x >= 0"),

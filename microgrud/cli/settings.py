@@ -9,9 +9,8 @@ from inspect import signature
 from typing import Any
 
 from ..nn.activations import ACTIVATIONS
-from ..optim import OPTIMIZERS
 from ..sklearn import MLPClassifier
-from ..sklearn.settings import SCHEDULES
+from ..sklearn.settings import LEARNING_RATES, SCHEDULES
 from ..tables.table import closest
 from ..tables.target import TASKS, Task
 
@@ -127,7 +126,7 @@ class RunSettings:
     activation: str | None = _network(
         "activation", "Activation of the hidden layers: relu, gelu, silu, tanh, ...", known=tuple(ACTIVATIONS)
     )
-    optimizer: str | None = _network("solver", f"One of {', '.join(OPTIMIZERS)}.", known=tuple(OPTIMIZERS))
+    optimizer: str | None = _network("solver", f"One of {', '.join(LEARNING_RATES)}.", known=tuple(LEARNING_RATES))
     lr: float | None = _network("learning_rate_init", "Learning rate.  [default: by the optimizer]", **_POSITIVE)
     schedule: str | None = _network(
         "learning_rate", f"Schedule of the learning rate: one of {', '.join(SCHEDULES)}.", known=tuple(SCHEDULES)

@@ -68,6 +68,9 @@ class PlainVector(list[float]):
 
     __radd__, __rmul__ = __add__, __mul__
 
+    def __abs__(self) -> PlainVector:
+        return PlainVector(map(abs, self))
+
     def tolist(self) -> list[float]:
         """Return the numbers as a plain list."""
         return list(self)
@@ -140,6 +143,17 @@ def at_least(x: Vector, floor: Vector | float) -> Vector:
         return np.maximum(x, floor)
     plain: Any = x
     return plain._each(lambda a, b: b if b > a or b != b else a, floor)  # type: ignore[no-any-return]
+
+
+def by_sign(x: Vector, negative: float, zero: float, positive: float) -> Vector:
+    """Return one of three numbers in the place of each, by its sign; NaN where it is NaN.
+
+    >>> by_sign(as_vector([-3.0, 0.0, 5.0]), -1.0, 0.0, 1.0)
+    array([-1.,  0.,  1.])
+    """
+    if _HAS_NUMPY:
+        return np.where(x < 0.0, negative, np.where(x > 0.0, positive, np.where(x == 0.0, zero, x)))
+    return as_vector([negative if k < 0.0 else positive if k > 0.0 else zero if k == 0.0 else k for k in x])
 
 
 def clipped(x: Vector, limit: float) -> Vector:

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .adaptive import Adadelta, Adamax, NAdam, RAdam
 from .clipping import clip_grad_norm, clip_grad_value, gradient_norm
 from .first_order import SGD, Adagrad, Adam, AdamW, RMSprop
+from .hooks import StepHook
 from .lbfgs import LBFGS
 from .optimizer import Optimizer
 from .schedules import (
@@ -33,14 +35,21 @@ from .schedules import (
     Schedule,
     StepLR,
 )
+from .signs import Lion, Rprop
 
-#: The optimizers, by their names in `fit` and on the command line.
+#: The optimizers, by their names in `fit`.
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "sgd": SGD,
     "adagrad": Adagrad,
+    "adadelta": Adadelta,
     "rmsprop": RMSprop,
+    "rprop": Rprop,
     "adam": Adam,
     "adamw": AdamW,
+    "adamax": Adamax,
+    "nadam": NAdam,
+    "radam": RAdam,
+    "lion": Lion,
     "lbfgs": LBFGS,
 }
 
@@ -48,18 +57,25 @@ __all__ = [
     "LBFGS",
     "OPTIMIZERS",
     "SGD",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "ConstantLR",
     "CosineAnnealingLR",
     "ExponentialLR",
     "LinearWarmup",
+    "Lion",
+    "NAdam",
     "OneCycleLR",
     "Optimizer",
+    "RAdam",
     "RMSprop",
     "ReduceLROnPlateau",
+    "Rprop",
     "Schedule",
+    "StepHook",
     "StepLR",
     "clip_grad_norm",
     "clip_grad_value",

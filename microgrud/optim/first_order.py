@@ -36,6 +36,7 @@ class SGD(Optimizer):
         dampening: the part of the gradient to keep out of the momentum.
         weight_decay: the strength of an L2 penalty, 0 or more.
         nesterov: whether to use Nesterov's momentum; it needs momentum above 0 and dampening 0.
+        maximize: whether to move up the gradient instead of down.
 
     Raises:
         TypeError, ValueError: for invalid settings or parameters.
@@ -51,6 +52,8 @@ class SGD(Optimizer):
         dampening: Finite = 0.0,
         weight_decay: NotNegative = 0.0,
         nesterov: Flag = False,
+        *,
+        maximize: Flag = False,
     ) -> None:
         super().__init__(parameters, **self._settings_among(locals()))
 
@@ -68,7 +71,7 @@ class SGD(Optimizer):
     @in_c("sgd")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         momentum = group["momentum"]
-        grad = _decayed(group, data, grad)
+        grad = decayed(group, data, grad)
         if momentum != 0.0:
             buffer = state.get("momentum_buffer")
             buffer = grad if buffer is None else momentum * buffer + (1.0 - group["dampening"]) * grad
@@ -100,6 +103,7 @@ class Adagrad(Optimizer):
         weight_decay: the strength of an L2 penalty, 0 or more.
         initial_accumulator_value: the initial sum of squares, 0 or more.
         eps: keeps the quotient finite, 0 or more.
+        maximize: whether to move up the gradient instead of down.
 
     Raises:
         TypeError, ValueError: for invalid settings or parameters.
@@ -115,6 +119,8 @@ class Adagrad(Optimizer):
         weight_decay: NotNegative = 0.0,
         initial_accumulator_value: NotNegative = 0.0,
         eps: NotNegative = 1e-10,
+        *,
+        maximize: Flag = False,
     ) -> None:
         super().__init__(parameters, **self._settings_among(locals()))
 
@@ -122,7 +128,7 @@ class Adagrad(Optimizer):
 
     @in_c("adagrad")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
-        grad = _decayed(group, data, grad)
+        grad = decayed(group, data, grad)
         state["sum"] = state.get("sum", group["initial_accumulator_value"]) + grad * grad
         rate = group["lr"] / (1.0 + (state["step"] - 1) * group["lr_decay"])
         new: Vector = data - rate * grad / (square_root(state["sum"]) + group["eps"])
@@ -155,6 +161,7 @@ class RMSprop(Optimizer):
         weight_decay: the strength of an L2 penalty, 0 or more.
         momentum: the part of the last step's direction to keep, 0 or more.
         centered: whether to divide by an estimate of the standard deviation.
+        maximize: whether to move up the gradient instead of down.
 
     Raises:
         TypeError, ValueError: for invalid settings or parameters.
@@ -171,6 +178,8 @@ class RMSprop(Optimizer):
         weight_decay: NotNegative = 0.0,
         momentum: NotNegative = 0.0,
         centered: Flag = False,
+        *,
+        maximize: Flag = False,
     ) -> None:
         super().__init__(parameters, **self._settings_among(locals()))
 
@@ -179,7 +188,7 @@ class RMSprop(Optimizer):
     @in_c("rmsprop")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         alpha, momentum = group["alpha"], group["momentum"]
-        grad = _decayed(group, data, grad)
+        grad = decayed(group, data, grad)
         variance = state["square_avg"] = alpha * state.get("square_avg", 0.0) + (1.0 - alpha) * grad * grad
         if group["centered"]:
             average = state["grad_avg"] = alpha * state.get("grad_avg", 0.0) + (1.0 - alpha) * grad
@@ -216,6 +225,7 @@ class Adam(Optimizer):
         eps: keeps the quotient finite, 0 or more.
         weight_decay: the strength of an L2 penalty, 0 or more.
         amsgrad: whether to divide by the largest mean square so far.
+        maximize: whether to move up the gradient instead of down.
 
     Raises:
         TypeError, ValueError: for invalid settings or parameters.
@@ -231,6 +241,8 @@ class Adam(Optimizer):
         eps: NotNegative = 1e-8,
         weight_decay: NotNegative = 0.0,
         amsgrad: Flag = False,
+        *,
+        maximize: Flag = False,
     ) -> None:
         super().__init__(parameters, **self._settings_among(locals()))
 
@@ -238,7 +250,7 @@ class Adam(Optimizer):
 
     @in_c("adam")
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
-        return data - _adaptive_step(group, state, _decayed(group, data, grad))
+        return data - _adaptive_step(group, state, decayed(group, data, grad))
 
     def _constants(self, group: dict[str, Any], state: dict[str, Any]) -> Constants:
         (beta1, beta2), t = group["betas"], state["step"]
@@ -266,6 +278,7 @@ class AdamW(Adam):
         eps: keeps the quotient finite, 0 or more.
         weight_decay: each step subtracts `lr * weight_decay` times each parameter; 0 or more.
         amsgrad: whether to divide by the largest mean square so far.
+        maximize: whether to move up the gradient instead of down.
 
     Raises:
         TypeError, ValueError: for invalid settings or parameters.
@@ -279,6 +292,8 @@ class AdamW(Adam):
         eps: NotNegative = 1e-8,
         weight_decay: NotNegative = 1e-2,
         amsgrad: Flag = False,
+        *,
+        maximize: Flag = False,
     ) -> None:
         super().__init__(parameters, **self._settings_among(locals()))
 
@@ -291,7 +306,7 @@ class AdamW(Adam):
         return 0.0, 1.0 - group["lr"] * group["weight_decay"]
 
 
-def _decayed(group: dict[str, Any], data: Vector, grad: Vector) -> Vector:
+def decayed(group: dict[str, Any], data: Vector, grad: Vector) -> Vector:
     """Add the gradient of the L2 penalty (weight_decay / 2) ||p||^2."""
     return grad + group["weight_decay"] * data if group["weight_decay"] != 0.0 else grad
 

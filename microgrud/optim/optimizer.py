@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
-from ..common.checks import Check, checked, numbers, whole
+from ..common.checks import ANY, Check, checked, numbers, real, whole
 from ..engine import Value
 from ..engine.identity import all_identical
 from ..engine.vectors import (
@@ -26,6 +26,7 @@ from ..engine.vectors import (
     update_in_c,
     write_data,
 )
+from .hooks import StepHook, hooked
 
 #: The constants of a formula in C, and the first numbers of the vectors that it uses, by name.
 Constants: TypeAlias = tuple[tuple[float, ...], dict[str, float]]
@@ -68,6 +69,8 @@ class Optimizer:
     settings: ClassVar[Mapping[str, Check]] = {}
     #: The names of the vectors, with one number per parameter, that the formula may keep in a group's state.
     vectors: ClassVar[tuple[str, ...]] = ()
+    #: The names of the numbers, one per group, that the formula may keep in a group's state.
+    scalars: ClassVar[tuple[str, ...]] = ()
     #: True if `step` evaluates the loss itself and so needs a closure.
     needs_closure: ClassVar[bool] = False
 
@@ -79,6 +82,8 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self.state: list[dict[str, Any]] = []
         self._values_of_groups: list[tuple[Value, ...]] = []
+        self._step_pre_hook: tuple[StepHook, ...] = ()
+        self._step_post_hook: tuple[StepHook, ...] = ()
         if isinstance(parameters, Mapping):
             parameters = [parameters]
         if not isinstance(parameters, Iterable):
@@ -122,6 +127,7 @@ class Optimizer:
         for group in self.param_groups:
             clear_gradients(group["params"])
 
+    @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter once, from its `grad`.
 
@@ -160,9 +166,12 @@ class Optimizer:
         parameters = group["params"]
         state["step"] += 1
         name, formula = getattr(self._update, "in_c", ("", None))
-        if formula is None or formula is not getattr(self._update, "__func__", None) or not has_vectors_in_c():
+        maximize = group.get("maximize", False)
+        own = formula is None or formula is not getattr(self._update, "__func__", None)
+        if own or maximize or not has_vectors_in_c():
             with ieee_arithmetic():
-                new = self._update(group, state, read_data(parameters), read_gradients(parameters))
+                gradients = read_gradients(parameters)
+                new = self._update(group, state, read_data(parameters), -1.0 * gradients if maximize else gradients)
             return partial(write_data, parameters, new)
         constants, used = self._constants(group, state)
         for vector, initial in used.items():
@@ -170,8 +179,48 @@ class Optimizer:
         vectors = tuple([state[vector] if vector in used else None for vector in self.vectors])
         return partial(update_in_c, parameters, name, constants, vectors)
 
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> StepHook:
+        """Call `hook(optimizer, args, kwargs)` at the start of each step, with the arguments of `step`.
+
+        The hook sees the parameters and gradients before the step, before a closure has run; it may change the
+        gradients. If it returns a pair `(args, kwargs)`, these take the place of the arguments. Hooks run in the order
+        in which they were registered. An error of a hook ends the step before anything has changed.
+
+        A `state_dict` does not contain hooks. A checkpoint of `fit` contains their names and the state that they keep:
+        register the same hooks again before resuming, or `fit` refuses to resume.
+
+        Returns:
+            The registration, whose `remove()` ends it.
+
+        Raises:
+            TypeError: if `hook` is not a function.
+
+        >>> x = Value(0.0)
+        >>> optimizer = Optimizer([x])
+        >>> hook = optimizer.register_step_pre_hook(lambda optimizer, args, kwargs: print("step with", args, kwargs))
+        >>> hook.remove()
+        """
+        return StepHook(self, "_step_pre_hook", hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> StepHook:
+        """Call `hook(optimizer, args, kwargs)` at the end of each step; it may change the parameters.
+
+        The hook sees the new parameters, and the gradients of the step. Its result is ignored. See also
+        `register_step_pre_hook`.
+
+        Returns:
+            The registration, whose `remove()` ends it.
+
+        Raises:
+            TypeError: if `hook` is not a function.
+        """
+        return StepHook(self, "_step_post_hook", hook)
+
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
-        """Return the new data of a group's parameters; the formula of the optimizer."""
+        """Return the new data of a group's parameters; the formula of the optimizer.
+
+        With the setting `maximize`, `grad` is the negative gradient.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define _update(group, state, data, grad)")
 
     def _constants(self, group: dict[str, Any], state: dict[str, Any]) -> Constants:
@@ -230,8 +279,10 @@ class Optimizer:
         """Return one entry of a saved state as kept in memory: a count, or a vector with one number per parameter."""
         if name == "step":
             return whole(0)(f"{where}: step", entry)
+        if name in self.scalars:
+            return real(ANY)(f"{where}: {name}", entry)
         if name not in self.vectors:
-            raise ValueError(f"{where}: expected a state of {('step', *self.vectors)}, got {name!r}")
+            raise ValueError(f"{where}: expected a state of {('step', *self.scalars, *self.vectors)}, got {name!r}")
         return as_vector(numbers(size)(f"{where}: {name}", entry))
 
     def _check_size(self, index: int) -> None:

@@ -12,12 +12,12 @@ from ..common import checks
 from ..common.checks import Count, Flag, NotNegative, Positive, one_of, optional, real, whole
 from ..common.numbers import Interval
 from ..nn.activations import get_activation
-from ..optim import OPTIMIZERS, schedules
+from ..optim import schedules
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
 
-#: The default learning rate of each optimizer, which suits standardised inputs.
-LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.005, "sgd": 0.05, "lbfgs": 1.0}
+#: The optimizers of the estimators, and the default learning rate of each, which suits standardised inputs.
+LEARNING_RATES = {"sgd": 0.05, "adagrad": 0.05, "rmsprop": 0.005, "adam": 0.01, "adamw": 0.01, "lbfgs": 1.0}
 
 #: Makes each schedule of an optimizer's rate, from its highest rate and the number of steps; None is a constant rate.
 SCHEDULES: dict[str, Callable[[Optimizer, float, int], Schedule | None]] = {
@@ -58,7 +58,7 @@ def or_auto(check: checks.Check) -> checks.Check:
 #: Parameters of the estimators that are settings as well, each with its check.
 Sizes: TypeAlias = Annotated[Any, _sizes]
 ActivationLike: TypeAlias = Annotated[Any, _activation]
-Solver: TypeAlias = Annotated[str, one_of(*OPTIMIZERS)]
+Solver: TypeAlias = Annotated[str, one_of(*LEARNING_RATES)]
 ScheduleName: TypeAlias = Annotated[str, one_of(*SCHEDULES)]
 Verbose: TypeAlias = Annotated[bool, lambda where, setting: bool(setting)]
 Seed: TypeAlias = Annotated[Any, lambda where, setting: setting]  # scikit-learn checks it

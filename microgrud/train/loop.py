@@ -67,8 +67,9 @@ def fit(
         X: n rows of d numbers each: lists, a NumPy array or a pandas table.
         y: n targets: numbers, class indices, or sequences of numbers.
         loss: `loss(prediction, target)` gives the loss of one sample, a Value.
-        optimizer: an optimizer of the model's parameters, or the name of one: `"sgd"`, `"adagrad"`, `"rmsprop"`,
-            `"adam"`, `"adamw"`, `"lbfgs"` (best with all samples in one batch, `batch_size=None`).
+        optimizer: an optimizer of the model's parameters, or the name of one: `"sgd"`, `"adagrad"`, `"adadelta"`,
+            `"rmsprop"`, `"rprop"`, `"adam"`, `"adamw"`, `"adamax"`, `"nadam"`, `"radam"`, `"lion"`, `"lbfgs"`; rprop
+            and lbfgs are best with all samples in one batch, `batch_size=None`.
         lr: the learning rate of an optimizer given by name; its default if None.
         epochs: the number of passes over the data, 0 or more.
         batch_size: the number of samples per step; all of them if None.
