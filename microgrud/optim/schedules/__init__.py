@@ -16,18 +16,36 @@ each `step()` the rate for the next t. Names, settings and values are PyTorch's,
 from __future__ import annotations
 
 from .base import Schedule
-from .combined import LinearWarmup
-from .cycles import OneCycleLR
-from .formulas import ConstantLR, CosineAnnealingLR, ExponentialLR, StepLR
+from .combined import ChainedScheduler, LinearWarmup, SequentialLR
+from .cycles import CyclicLR, OneCycleLR
+from .formulas import (
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiStepLR,
+    PolynomialLR,
+    StepLR,
+)
 from .plateau import ReduceLROnPlateau
 
 __all__ = [
+    "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
+    "LambdaLR",
+    "LinearLR",
     "LinearWarmup",
+    "MultiStepLR",
     "OneCycleLR",
+    "PolynomialLR",
     "ReduceLROnPlateau",
     "Schedule",
+    "SequentialLR",
     "StepLR",
 ]

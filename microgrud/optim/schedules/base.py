@@ -15,8 +15,8 @@ from ..optimizer import Optimizer
 class Schedule:
     """Base class of the schedules.
 
-    A subclass is a formula, `rate`, and may be a dataclass with a field for each setting; a setting that is
-    annotated with its check, `Annotated[type, check]`, is checked.
+    A subclass is a formula, `rate`, and may be a dataclass with a field for each setting; a setting that is annotated
+    with its check, `Annotated[type, check]`, is checked.
 
     Args:
         optimizer: whose rates to set.
@@ -76,20 +76,33 @@ class Schedule:
     def _bases(self) -> list[float]:
         return [float(group["lr"]) for group in self.optimizer.param_groups]
 
+    def _rate_of(self, group: int, t: int) -> float:
+        """Return the rate of a group, by its index; overridden where it depends on more than the base."""
+        return self.rate(self.base_rates[group], t)
+
+    def _start_from(self, bases: list[float]) -> list[float]:
+        """Take new bases; return the bases of a schedule that comes after this one."""
+        self.base_rates = list(bases)
+        return bases
+
     def _apply(self) -> None:
-        for group, rate in zip(self.optimizer.param_groups, [self._finite_rate(base) for base in self.base_rates]):
+        rates = [self._checked_rate(i) for i in range(len(self.base_rates))]
+        for group, rate in zip(self.optimizer.param_groups, rates):
             group["lr"] = rate
 
-    def _finite_rate(self, base: float) -> float:
+    def _checked_rate(self, group: int) -> float:
         try:
-            rate = self.rate(base, self.steps)
+            rate = self._rate_of(group, self.steps)
         except OverflowError:
             rate = math.inf
+        where = f"at step {self.steps} from a base of {self.base_rates[group]}"
         if not math.isfinite(rate):
             raise OverflowError(
-                f"{self._name}: expected a finite rate, got {rate} at step {self.steps} from a base of {base}; choose "
+                f"{self._name}: expected a finite rate, got {rate} {where}; choose "
                 "settings with which the rate does not grow"
             )
+        if rate < 0.0:
+            raise ValueError(f"{self._name}: expected a rate of 0 or more, got {rate} {where}")
         return rate
 
     def state_dict(self) -> dict[str, Any]:
