@@ -1,4 +1,4 @@
-"""Models with losses, which `fit` trains on recordings and without: the parameters are those of plain gradient descent.
+"""Models with losses, which `fit` trains on recordings and without: the parameters are those of formulas by hand.
 
 To add a program, write a class or function here and an entry in FITTED.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 from agreement_truth import Numbers, Refusal, difference
 from inside import thresholds
+from optimizers_by_hand import FORMULAS
 
 import microgrud
 from microgrud import CompileError, Value, log, sin, tanh
@@ -42,11 +43,12 @@ class Model(Module):
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A model and a loss, and the documented error of `fit(compile=True)`, if there is one."""
+    """A model and a loss, the documented error of `fit(compile=True)`, if there is one, and the optimizer's name."""
 
     make: Callable[[], Any]
     loss: Callable[[Any, Any], Any] = squared_error
     refused: Refusal | None = None
+    optimizer: str = "sgd"
 
 
 def _linear(w: Any, row: Any) -> Any:
@@ -147,13 +149,17 @@ FITTED: dict[str, Fitted] = {
     "variance that is predicted": Fitted(
         lambda: Model(_of_two), loss=lambda p, t: gaussian_nll(p[0], t, microgrud.exp(p[1]))
     ),
+    **{name: Fitted(lambda: Model(_branching), optimizer=name) for name in FORMULAS},
 }
 
 
 def by_hand(fitted: Fitted) -> Numbers:
-    """Train by plain gradient descent on all rows, with derivatives by finite differences."""
+    """Train by the optimizer's formula on all rows, with derivatives by finite differences."""
     model = fitted.make()
     parameters = model.parameters()
+    formulas = [FORMULAS[fitted.optimizer](lr=0.1) for _ in parameters]
+    for formula in formulas:
+        next(formula)
     for _ in range(2):
         slopes = []
         for p in parameters:
@@ -164,17 +170,17 @@ def by_hand(fitted: Fitted) -> Numbers:
                 ends.append(sum(float(x.data) for x in losses) / len(losses))
             p.data = kept
             slopes.append((ends[0] - ends[1]) / 2e-5)
-        for p, slope in zip(parameters, slopes):
-            p.data -= 0.1 * slope
+        for p, slope, formula in zip(parameters, slopes, formulas):
+            p.data = formula.send((p.data, slope))
     return [p.data for p in parameters]
 
 
 def trained(fitted: Fitted, compile: Any) -> Numbers:
     """Return the parameters after two steps of `fit`, which records small models too."""
     model = fitted.make()
-    settings: dict[str, Any] = {"optimizer": "sgd", "lr": 0.1, "epochs": 2, "batch_size": None, "progress": False}
+    settings: dict[str, Any] = {"lr": 0.1, "epochs": 2, "batch_size": None, "progress": False}
     with thresholds(least_work=0, least_samples=0):
-        fit(model, ROWS, TARGETS, loss=fitted.loss, compile=compile, **settings)
+        fit(model, ROWS, TARGETS, loss=fitted.loss, compile=compile, optimizer=fitted.optimizer, **settings)
     return [p.data for p in model.parameters()]
 
 

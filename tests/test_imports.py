@@ -30,7 +30,7 @@ FLOORS = [
     "autodiff",
     "losses",
 ]
-FLOORS += ["nn", "optim", "tape", "testing", "train", "draw", "plot", "tables", "sklearn", "cli", "__main__"]
+FLOORS += ["losses", "nn", "optim", "tape", "testing", "train", "draw", "plot", "tables", "sklearn", "cli", "__main__"]
 #: Modules that may import by a name in a string: the extensions in C, functions named in a pickle, and what the package
 #: root imports at its first use.
 BY_NAME = {"microgrud", "microgrud.engine.native", "microgrud.tape.native", "microgrud.tape.packing"}
