@@ -196,8 +196,8 @@ __all__ = [
 
 
 def _mimebundle(shown: Any) -> dict[str, str]:
-    """Return the representations of an object for a notebook; the first call imports `microgrud.draw`."""
-    bundle: dict[str, str] = importlib.import_module(f"{__name__}.draw.notebook").mimebundle(shown)
+    """Return the representations of an object for a notebook; the first call imports the package that draws it."""
+    bundle: dict[str, str] = importlib.import_module(f"{__name__}.{shown._drawn_by}.notebook").mimebundle(shown)
     return bundle
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import builtins
 import csv
 import json
@@ -13,6 +14,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
+from microgrud.plot import learning_curve
 from microgrud.train.history import EpochRecord, History, RunningMeans
 
 
@@ -97,7 +99,52 @@ def test_running_means_weigh_batches_by_their_samples() -> None:
     assert RunningMeans(means.sums).sums == means.sums
 
 
+# --- text ---
+
+
+def test_the_text_has_the_figures_of_the_first_and_the_last_epoch() -> None:
+    history = two_epochs()
+    figures = "loss: 0.65 to 0.1667, metric: 0 to 0.625, validation_loss: 0.7 to 0.6, validation_metric: 0.5 to 0.75"
+    assert repr(history) == f"History(steps: 4, epochs: 2, {figures})"
+    history.best_epoch, history.stopped_by = 2, "early stopping"
+    assert repr(history) == f"History(steps: 4, epochs: 2, {figures}, best_epoch: 2, stopped_by: early stopping)"
+    history.epochs.clear()  # interrupted in the first epoch
+    assert "epochs: 0, loss: 1 to 4.941e-324, metric: 0 to 0.75, best" in repr(history)
+    assert repr(History()) == "History(steps: 0, epochs: 0)"
+
+
+def test_the_text_of_a_long_run_is_short() -> None:
+    history = History()
+    for i in range(10_000):
+        history.add_step(epoch=i + 1, loss=1 / 3, metric=None, learning_rate=0.1, gradient_norm=2.0)
+        history.epochs.append(EpochRecord(i + 1, i + 1, 1 / 3, None, 0.1))
+    assert len(repr(history)) < 100
+
+
 # --- pictures ---
+
+
+def test_a_notebook_shows_the_curve_with_the_text(tmp_path: Path) -> None:
+    bundle = two_epochs()._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(two_epochs())
+    picture = base64.b64decode(bundle["image/png"], validate=True)
+    expected = learning_curve(two_epochs()).figure
+    expected.savefig(tmp_path / "expected.png", dpi=110, metadata={"Software": None})
+    assert picture == (tmp_path / "expected.png").read_bytes()
+
+
+def test_a_notebook_shows_a_run_without_steps_as_text_and_opens_no_pyplot_figure() -> None:
+    assert History()._repr_mimebundle_() == {"text/plain": repr(History())}
+    before = pyplot.get_fignums()
+    two_epochs()._repr_mimebundle_()
+    assert pyplot.get_fignums() == before
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), 1e308, 0.0])
+def test_a_notebook_shows_any_loss(loss: float) -> None:
+    history = History()
+    history.add_step(epoch=1, loss=loss, metric=None, learning_rate=0.1, gradient_norm=2.0)
+    assert "image/png" in history._repr_mimebundle_()
 
 
 def test_the_loss_is_drawn_by_step_by_epoch_and_on_validation_data() -> None:
@@ -166,3 +213,4 @@ def test_without_matplotlib_the_error_says_how_to_install_it(monkeypatch: pytest
     monkeypatch.setattr(builtins, "__import__", fake_import)
     with pytest.raises(ImportError, match=r"pip install 'microgrud\[plot\]'"):
         two_epochs().plot()
+    assert two_epochs()._repr_mimebundle_() == {"text/plain": repr(two_epochs())}

@@ -8,8 +8,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+from ..common.display import ShownInNotebooks
 from ..common.files import write_atomically
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ class RunningMeans:
         return self.sums[2] / self.sums[3] if self.sums[3] else None
 
 
-@dataclass
-class History:
-    """The course of a training run, step by step and epoch by epoch.
+@dataclass(repr=False)
+class History(ShownInNotebooks):
+    """The course of a training run, step by step and epoch by epoch; a notebook shows the curve of the loss.
 
     Attributes:
         loss: the mean loss over the batch of each step, before the step.
@@ -112,7 +113,11 @@ class History:
     >>> history.add_step(epoch=1, loss=0.5, metric=None, learning_rate=0.1, gradient_norm=2.0)
     >>> len(history), history.loss
     (1, [0.5])
+    >>> history
+    History(steps: 1, epochs: 0, loss: 0.5)
     """
+
+    _drawn_by: ClassVar[str] = "plot"
 
     loss: list[float] = field(default_factory=list)
     metric: list[float | None] = field(default_factory=list)
@@ -133,6 +138,17 @@ class History:
     def __len__(self) -> int:
         """Return the number of steps."""
         return len(self.loss)
+
+    def __repr__(self) -> str:
+        """Return the length of the run, and each figure after the first and the last epoch: one line for any run."""
+        parts = {"steps": str(len(self)), "epochs": str(len(self.epochs))}
+        for name in ("loss", "metric", "validation_loss", "validation_metric"):
+            course = [getattr(record, name) for record in self.epochs] or getattr(self, name, [])
+            known = [f"{x:.4g}" for x in course if x is not None]
+            if known:
+                parts[name] = known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
+        parts |= {name: x for name in ("best_epoch", "stopped_by") if (x := getattr(self, name)) is not None}
+        return f"History({', '.join(f'{name}: {part}' for name, part in parts.items())})"
 
     def add_step(
         self, epoch: int, loss: float, metric: float | None, learning_rate: float, gradient_norm: float
