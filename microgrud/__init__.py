@@ -95,6 +95,10 @@ from .functions import (
     trunc,
     where,
 )
+from .special import (
+    degrees,
+    radians,
+)
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -123,6 +127,7 @@ __all__ = [
     "cos",
     "cosh",
     "custom_op",
+    "degrees",
     "detect_anomaly",
     "dot",
     "draw",
@@ -167,6 +172,7 @@ __all__ = [
     "plot",
     "prelu",
     "prod",
+    "radians",
     "reciprocal",
     "relu",
     "relu6",

@@ -21,7 +21,7 @@ import numpy as np
 from agreement_programs import IGNORED, PICKLED
 from agreement_truth import Program, Refusal
 
-from microgrud import functions
+import microgrud
 from microgrud.testing import MOVES
 from microgrud.testing.expressions import LARGEST, Move
 
@@ -110,7 +110,7 @@ def _fits(move: Move, numbers: Sequence[float]) -> bool:
 @functools.cache
 def code_of(move: Move) -> str:
     """Return the source of an operation, with `mg.` before each function of microgrud."""
-    return re.sub(r"\b([a-z_]\w*)\(", lambda m: f"mg.{m[0]}" if hasattr(functions, m[1]) else m[0], move.code)
+    return re.sub(r"\b([a-z_]\w*)\(", lambda m: f"mg.{m[0]}" if hasattr(microgrud, m[1]) else m[0], move.code)
 
 
 def apart(*expressions: str) -> list[str]:

@@ -124,6 +124,8 @@ TRUTH: dict[str, tuple[Formula, ...]] = {
         lambda c, x, y: mpf(bool(c)),
         lambda c, x, y: mpf(not c),
     ),
+    "degrees": (mp.degrees, lambda x: 180 / mp.pi),
+    "radians": (mp.radians, lambda x: mp.pi / 180),
     "less": (lambda x, y: mpf(x < y), _step, _step),
     "at_most": (lambda x, y: mpf(x <= y), _step, _step),
     "equal": (lambda x, y: mpf(x == y), _step, _step),

@@ -6,10 +6,9 @@ method of their own name, so that `np.arcsin(array_of_values)` calls `.arcsin()`
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from . import ops
+from . import ops, special
 from .node import Operand, RecordedT_co as T, RecordsOperations
 from .operation import Operation
 
@@ -67,6 +66,8 @@ class OperationMethods:
     ceil = _unary(ops.CEIL)
     trunc = _unary(ops.TRUNC)
     abs = _unary(ops.ABS)
+    degrees = _unary(special.DEGREES)
+    radians = _unary(special.RADIANS)
 
     def leaky_relu(self: RecordsOperations[T], slope: Operand = 0.01) -> T:
         """Return `microgrud.leaky_relu` with this node as its first operand."""
@@ -105,6 +106,7 @@ class OperationMethods:
     arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
     arcsinh, arccosh, arctanh = asinh, acosh, atanh
     fabs = abs
+    rad2deg, deg2rad = degrees, radians
 
     def conjugate(self: T) -> T:
         """Return the node itself: it is real."""
@@ -117,13 +119,3 @@ class OperationMethods:
     def exp2(self: RecordsOperations[T]) -> T:
         """Return 2 to the power of this node."""
         return self._record(ops.POW, 2.0, self)
-
-    def degrees(self: RecordsOperations[T]) -> T:
-        """Convert this angle from radians to degrees."""
-        return self._record(ops.MULTIPLY, self, 180.0 / math.pi)
-
-    def radians(self: RecordsOperations[T]) -> T:
-        """Convert this angle from degrees to radians."""
-        return self._record(ops.MULTIPLY, self, math.pi / 180.0)
-
-    rad2deg, deg2rad = degrees, radians

@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .. import functions
+from .. import functions, special
 from ..engine.ops import TABLE
 from .numbers import points
 
@@ -74,6 +74,10 @@ def _round(x: Any) -> Any:
     return (x.context.nint(x) if hasattr(x, "context") else round(x)) + 0.0
 
 
+def _has(name: str) -> bool:
+    return hasattr(functions, name) or hasattr(special, name)
+
+
 def _clip(x: Any) -> Any:
     return functions.clip(x, -1.0, 1.0)
 
@@ -83,7 +87,8 @@ def _where(c: Any, x: Any, y: Any) -> Any:
 
 
 def _unary(*names: str, accepts: Test = _anywhere, smooth: bool = True) -> list[Move]:
-    return [Move(name, getattr(functions, name), f"{name}({{}})", 1, accepts, smooth) for name in names]
+    found = [(name, getattr(functions, name, None) or getattr(special, name)) for name in names]
+    return [Move(name, function, f"{name}({{}})", 1, accepts, smooth) for name, function in found]
 
 
 def _over(name: str, accepts: Test = _anywhere, smooth: bool = True) -> Move:
@@ -145,7 +150,7 @@ def _others() -> Iterator[Move]:
     """Yield moves for the other functions of one number: smooth wherever they are defined."""
     known = {move.name for move in (*_SMOOTH, *_KINKED)}
     for name, operation in TABLE.items():
-        if operation.arity == 1 and hasattr(functions, name) and name not in known:
+        if operation.arity == 1 and _has(name) and name not in known:
             yield from _unary(name, accepts=lambda x, i=operation.domain[0]: x - 0.05 in i and x + 0.05 in i)
 
 
@@ -201,7 +206,7 @@ class Expression:
         """Return the program as Python code."""
         count = len(self.inputs)
         names = [f"x{i}" for i in range(count)] + [_letters(i) for i in range(len(self.steps))]
-        used = sorted({step.move.name for step in self.steps if hasattr(functions, step.move.name)})
+        used = sorted({step.move.name for step in self.steps if _has(step.move.name)})
         lines = [f"from microgrud import {', '.join(used)}", "", ""] if used else []
         lines.append(f"def f({', '.join(names[:count])}):  # at {', '.join(map(repr, self.inputs))}")
         for k, step in enumerate(self.steps):

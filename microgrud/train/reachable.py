@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import activations, functions, losses
+from .. import activations, functions, losses, special
 from ..autodiff import gradients, transforms
 from ..engine import Value, integers
 from ..nn import activations as nn_activations
@@ -35,7 +35,7 @@ _FUNCTIONS = (types.FunctionType, type(functions.tanh))
 #: Functions of this package that return the same for the same numbers, and change nothing.
 _PURE = frozenset(
     f
-    for module in (functions, activations, losses, transforms, gradients, nn_activations, integers)
+    for module in (functions, special, activations, losses, transforms, gradients, nn_activations, integers)
     for f in vars(module).values()
     if isinstance(f, _FUNCTIONS) and f"{f.__module__}.".startswith(f"{module.__name__}.")
 )
@@ -46,7 +46,7 @@ _BUILTINS: frozenset[Any] = frozenset(
 #: Attributes of Values, lists, tuples and dicts. A change of a list from outside is found when it is compared.
 _ATTRIBUTES = frozenset(["append", "extend", "insert", "pop", "reverse", "sort", "clear", "copy", "index", "count"]) | {
     *("items", "keys", "values", "get", "detach"),
-    *(name for name in vars(functions) if not name.startswith("_") and name in dir(Value)),
+    *(name for name in (*vars(functions), *vars(special)) if not name.startswith("_") and name in dir(Value)),
 }
 #: Names of attributes that a Value has: they are not on the list, since the object may be a Value.
 _OF_VALUES = frozenset(name for name in dir(Value) if not name.startswith("__"))

@@ -58,7 +58,9 @@
     X(FLOOR, floor, floor(x) + 0.0, NOTHING)                                                                           \
     X(CEIL, ceil, ceil(x) + 0.0, NOTHING)                                                                              \
     X(TRUNC, trunc, trunc(x) + 0.0, NOTHING)                                                                           \
-    X(ABS, abs, fabs(x), x == x ? (double)((x > 0.0) - (x < 0.0)) : x)
+    X(ABS, abs, fabs(x), x == x ? (double)((x > 0.0) - (x < 0.0)) : x)                                                 \
+    X(DEGREES, degrees, x * 57.29577951308232, 57.29577951308232)                                                      \
+    X(RADIANS, radians, x * 0.017453292519943295, 0.017453292519943295)
 
 /* X(identifier, name, value, slope with respect to x, with respect to y) of two operands. */
 #define BINARY_OPERATIONS(X)                                                                                           \
