@@ -21,7 +21,7 @@ Value only since it closes over one is `def f(x: float) -> Value`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NoReturn, ParamSpec, Protocol, TypeVar, Union, overload
 
 from .common.numbers import Real
 from .engine import Value
@@ -99,8 +99,13 @@ class Reduction(Protocol):
 
 
 class Loss(Protocol[P]):
-    """A function of a prediction, its target, and settings: its result is of the kind of the prediction."""
+    """A function of a prediction, its target, and settings: its result is of the kind of the prediction.
 
+    With `reduction="none"` the result is a list, or nested lists.
+    """
+
+    @overload
+    def __call__(self, prediction: Any, target: Any, *args: Any, reduction: Literal["none"], **kwargs: Any) -> Any: ...
     @overload
     def __call__(self, prediction: Floats, target: Any, *args: P.args, **kwargs: P.kwargs) -> float: ...
     @overload

@@ -10,6 +10,7 @@ from ..common.checks import ANY, real, whole
 from ..common.numbers import Interval, Number, as_float, as_sequence, describe_operands
 from ..engine import Value, ops, tracing
 from ..engine.integers import IntegerArgument, take
+from ..typing import loss
 from .pairing import as_number, check_lengths, check_probability, is_number
 from .reduction import Reduction, check_reduction, negated, reduced
 
@@ -19,6 +20,7 @@ _TOLERANCE = 1e-6
 _share, _finite = real(Interval(0.0, 1.0)), real(ANY)
 
 
+@loss
 def cross_entropy(
     prediction: Any,
     target: Any,
@@ -98,6 +100,7 @@ def _soft_log_likelihood(
     return functions.dot(factors, [ops.LOG_SOFTMAX(float(i), *logits) for _, i in shares])
 
 
+@loss
 def negative_log_likelihood(
     prediction: Any,
     target: Any,
@@ -136,6 +139,7 @@ def negative_log_likelihood(
     return _over_samples(prediction, target, likelihood, weight, ignore_index, reduction, where)
 
 
+@loss
 def kl_divergence(prediction: Any, target: Any, *, log_target: bool = False, reduction: Reduction = "mean") -> Any:
     """Compute the Kullback-Leibler divergence of log-probabilities from targets: t . (log(t) - prediction).
 
@@ -179,6 +183,7 @@ def kl_divergence(prediction: Any, target: Any, *, log_target: bool = False, red
     return reduced(terms, pairs, reduction, where)
 
 
+@loss
 def multi_margin(
     prediction: Any,
     target: Any,

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from .. import functions
 from ..common.checks import NOT_NEGATIVE, real
-from ..common.numbers import Number, as_sequence
+from ..common.numbers import as_sequence
+from ..typing import AnyNumber
 
 
-def l1_penalty(parameters: Iterable[Number], strength: float) -> Number:
+def l1_penalty(parameters: Iterable[AnyNumber], strength: float) -> AnyNumber:
     """Compute strength * (|p1| + |p2| + ...), which pulls parameters to exactly 0.
 
     Source: Tibshirani (1996), Regression shrinkage and selection via the lasso.
@@ -26,10 +27,13 @@ def l1_penalty(parameters: Iterable[Number], strength: float) -> Number:
     1.5
     """
     strength = real(NOT_NEGATIVE)("l1_penalty: strength", strength)
-    return strength * functions.sum([functions.abs(p) for p in as_sequence(parameters, "l1_penalty: parameters")])
+    penalty: AnyNumber = strength * functions.sum(
+        [functions.abs(p) for p in as_sequence(parameters, "l1_penalty: parameters")]
+    )
+    return penalty
 
 
-def l2_penalty(parameters: Iterable[Number], strength: float) -> Number:
+def l2_penalty(parameters: Iterable[AnyNumber], strength: float) -> AnyNumber:
     """Compute strength * (p1**2 + p2**2 + ...), which keeps parameters small; there is no factor 1/2.
 
     Source: Hoerl and Kennard (1970), Ridge regression.
@@ -47,4 +51,5 @@ def l2_penalty(parameters: Iterable[Number], strength: float) -> Number:
     """
     strength = real(NOT_NEGATIVE)("l2_penalty: strength", strength)
     ps = as_sequence(parameters, "l2_penalty: parameters")
-    return strength * functions.dot(ps, ps)
+    penalty: AnyNumber = strength * functions.dot(ps, ps)
+    return penalty

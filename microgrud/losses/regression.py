@@ -9,12 +9,14 @@ from .. import functions
 from ..common.checks import NOT_NEGATIVE, POSITIVE, real
 from ..common.numbers import Number, as_float, describe_operands
 from ..engine import ops
+from ..typing import loss
 from .pairing import flat, paired
 from .reduction import Reduction, reduced
 
 _not_negative, _positive = real(NOT_NEGATIVE), real(POSITIVE)
 
 
+@loss
 def squared_error(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
     """Compute the mean of (prediction - target)**2.
 
@@ -37,6 +39,7 @@ def squared_error(prediction: Any, target: Any, *, reduction: Reduction = "mean"
     return reduced([functions.square(p - t) for p, t in flat(pairs)], pairs, reduction, where)
 
 
+@loss
 def absolute_error(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
     """Compute the mean of |prediction - target|; where the two are equal, the derivative is 0.
 
@@ -57,6 +60,7 @@ def absolute_error(prediction: Any, target: Any, *, reduction: Reduction = "mean
     return reduced([functions.abs(p - t) for p, t in flat(pairs)], pairs, reduction, where)
 
 
+@loss
 def huber(prediction: Any, target: Any, delta: float = 1.0, *, reduction: Reduction = "mean") -> Any:
     """Compute the mean Huber loss: r**2/2 for |r| <= delta, and delta*(|r| - delta/2) beyond, r = prediction - target.
 
@@ -91,6 +95,7 @@ def _huber(residual: Number, delta: float) -> Number:
     )
 
 
+@loss
 def smooth_l1(prediction: Any, target: Any, beta: float = 1.0, *, reduction: Reduction = "mean") -> Any:
     """Compute the mean of r**2/(2*beta) for |r| < beta, and |r| - beta/2 beyond, r = prediction - target.
 
@@ -127,6 +132,7 @@ def _smooth_l1(residual: Number, beta: float) -> Number:
     )
 
 
+@loss
 def gaussian_nll(
     prediction: Any,
     target: Any,
@@ -173,6 +179,7 @@ def gaussian_nll(
     return reduced(terms, pairs, reduction, where)
 
 
+@loss
 def poisson_nll(
     prediction: Any,
     target: Any,

@@ -8,12 +8,14 @@ from .. import functions
 from ..common.checks import ANY, real
 from ..common.numbers import Number, describe_operands
 from ..engine import Value
+from ..typing import loss
 from .pairing import check_probability, flat, paired
 from .reduction import Reduction, negated, reduced
 
 _finite = real(ANY)
 
 
+@loss
 def hinge(
     prediction: Any, target: Any, *, margin: float = 1.0, squared: bool = False, reduction: Reduction = "mean"
 ) -> Any:
@@ -47,6 +49,7 @@ def hinge(
     return reduced(terms, pairs, reduction, "hinge")
 
 
+@loss
 def margin_ranking(first: Any, second: Any, target: Any, *, margin: float = 0.0, reduction: Reduction = "mean") -> Any:
     """Compute the mean of max(0, margin - target*(first - second)); its derivative is 0 at the kink.
 
@@ -81,6 +84,7 @@ def _check_sign(target: Number, where: str) -> None:
         raise ValueError(f"{where}: expected targets -1 or 1, got {describe_operands([target])}")
 
 
+@loss
 def binary_cross_entropy(prediction: Any, target: Any, *, weight: Any = None, reduction: Reduction = "mean") -> Any:
     """Compute the mean of -(target*log(p) + (1 - target)*log(1 - p)) over probabilities p.
 
@@ -122,6 +126,7 @@ def binary_cross_entropy(prediction: Any, target: Any, *, weight: Any = None, re
     return negated(reduced(terms, pairs, reduction, where))
 
 
+@loss
 def binary_cross_entropy_with_logits(
     prediction: Any, target: Any, *, weight: Any = None, pos_weight: Any = None, reduction: Reduction = "mean"
 ) -> Any:
