@@ -69,6 +69,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+	$(BIN)/python tests/typed/check_types.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
