@@ -70,6 +70,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python tests/typed/check_types.py
+	$(BIN)/python tests/typed/check_hover.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

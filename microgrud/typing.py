@@ -220,6 +220,21 @@ class Jacobian(Wraps[P, R]):
         """Return the derivatives."""
 
 
+class JacobianTransform(Protocol):
+    """A transform such as `jacobian`, which makes a `Jacobian` of a function."""
+
+    @overload
+    def __call__(self, f: Wraps[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
+    @overload
+    def __call__(self, f: Callable[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
+    @overload
+    def __call__(self, f: Callable[P, Any], argnums: int | tuple[int, ...]) -> Callable[P, Any]: ...
+    @overload
+    def __call__(
+        self, f: Callable[P, Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool
+    ) -> Callable[P, Any]: ...
+
+
 def binary(f: Any) -> Binary:
     """Give a function of two numbers the type `Binary`; return it unchanged."""
     made: Binary = f
@@ -236,3 +251,9 @@ def loss(f: Callable[Concatenate[Any, Any, P], Any]) -> Loss[P]:
     """Give a loss the type `Loss`; return it unchanged."""
     made: Any = f
     return made  # type: ignore[no-any-return]
+
+
+def jacobian_transform(f: Any) -> JacobianTransform:
+    """Give a transform the type `JacobianTransform`; return it unchanged."""
+    made: JacobianTransform = f
+    return made

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
+from ..typing import jacobian_transform
 from .transforms import _RecordedCall, jacobian
 
 
-def jacfwd(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+@jacobian_transform
+def jacfwd(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any:
     """Make the function that computes all partial derivatives of all outputs of `f`, in forward mode.
 
     Column i of the Jacobian is J e_i, the derivative in the direction of input i: one sweep for each input, where
@@ -34,7 +35,8 @@ def jacfwd(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: b
     return jacobian_of_f
 
 
-def jacrev(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+@jacobian_transform
+def jacrev(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any:
     """Make the function that computes all partial derivatives of all outputs of `f`, in reverse mode: `jacobian`.
 
     Row k of the Jacobian is the gradient of output k: one sweep for each output, where `jacfwd` takes one for each

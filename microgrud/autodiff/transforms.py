@@ -30,7 +30,7 @@ from ..common.numbers import Number, is_real_scalar
 from ..engine import Value, ops, tracing
 from ..engine.copying import differentiating, is_differentiating
 from ..engine.grad_mode import enable_grad, is_recording
-from ..typing import FloatsT, Gradient, Jacobian, Number as ValueOrFloat, P, R, ValueAndGradient, Wraps
+from ..typing import FloatsT, Gradient, Number as ValueOrFloat, P, R, ValueAndGradient, Wraps, jacobian_transform
 from .frames import Frame, framed
 from .gradients import as_value
 from .subgraph import Subgraph, next_generation
@@ -115,14 +115,7 @@ def value_and_grad(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = F
     return value_and_gradient_of_f
 
 
-@overload
-def jacobian(f: Wraps[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
-@overload
-def jacobian(f: Callable[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
-@overload
-def jacobian(f: Callable[P, R], argnums: int | tuple[int, ...]) -> Callable[P, Any]: ...
-@overload
-def jacobian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool) -> Callable[P, Any]: ...
+@jacobian_transform
 def jacobian(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any:
     """Make the function that computes all partial derivatives of all outputs of `f`, in reverse mode.
 
@@ -149,14 +142,7 @@ def jacobian(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) 
     return jacobian_of_f
 
 
-@overload
-def hessian(f: Wraps[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
-@overload
-def hessian(f: Callable[P, R], argnums: Literal[0] = 0) -> Jacobian[P, R]: ...
-@overload
-def hessian(f: Callable[P, R], argnums: int | tuple[int, ...]) -> Callable[P, Any]: ...
-@overload
-def hessian(f: Callable[P, Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool) -> Callable[P, Any]: ...
+@jacobian_transform
 def hessian(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Any:
     """Make the function that computes all second derivatives of `f`: the Jacobian of its gradient.
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, overload
 
 from ..engine import Value
 from ..engine.grad_mode import is_recording
 from ..engine.seeding import seeded
+from ..typing import Number, R
 from .subgraph import Subgraph
 from .transforms import _RecordedCall, numbers_like
 
 Pull = Callable[[Any], "tuple[Any, ...]"]
 
 
+@overload
+def vjp(f: Callable[..., Value], *primals: Any, has_aux: Literal[False] = False) -> tuple[Number, Pull]: ...
+@overload
+def vjp(f: Callable[..., R], *primals: Any, has_aux: Literal[False] = False) -> tuple[R, Pull]: ...
+@overload
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool) -> Any: ...
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Compute `f`, and make the function that multiplies cotangents by its Jacobian: v -> v J, in reverse mode.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numbers
 import operator
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, SupportsIndex, TypeVar, overload
 
 from ..common.numbers import as_sequence, is_real_scalar
 from . import tracing
+
+T = TypeVar("T")
 
 
 class IntegerArgument:
@@ -81,6 +83,14 @@ for _name, _function in (("divmod", divmod), ("round", round)):
 numbers.Integral.register(IntegerArgument)
 
 
+@overload
+def take(table: Sequence[Sequence[T]], index: SupportsIndex) -> list[T]: ...
+@overload
+def take(table: Sequence[T], index: SupportsIndex) -> T: ...
+@overload
+def take(table: Sequence[Any], index: Sequence[SupportsIndex]) -> list[Any]: ...
+@overload
+def take(table: Iterable[Any], index: SupportsIndex | Iterable[Any]) -> Any: ...
 def take(table: Any, index: Any) -> Any:
     """Look up an item of a table: `table[index]`, with a single recording inside `compile`.
 
