@@ -30,6 +30,7 @@ from .activations import (
 from .autodiff.custom import custom_op
 from .autodiff.gradients import backward, gradient
 from .autodiff.jacobians import jacfwd, jacrev
+from .autodiff.rematerialization import checkpoint
 from .autodiff.stopping import stop_gradient
 from .autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .autodiff.vjp import vjp
@@ -123,6 +124,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "celu",
+    "checkpoint",
     "clip",
     "cos",
     "cosh",

@@ -227,7 +227,7 @@ def text(x, y):
 # --- copies ---------------------------------------------------------------------------------------------------------
 
 #: A copy of a leaf is a new leaf unless a transform or a recording is in progress.
-OUTSIDE = ("backward", "backward, detect_anomaly", "gradient")
+OUTSIDE = ("backward", "backward, detect_anomaly", "backward of a checkpointed function", "gradient")
 COPIED = in_recordings(r"\+x", "a copy would be frozen")
 
 
@@ -301,7 +301,10 @@ SPECIAL.append(
         "object that writes to itself",
         Remembering,
         ONE,
-        refused=in_recordings("self|object|write|attribute", "a replay would not write"),
+        refused={
+            **in_recordings("self|object|write|attribute", "a replay would not write"),
+            "*checkpointed*": Refusal(RuntimeError, "keeps a Value", "what it keeps would be cut off", always=False),
+        },
     )
 )
 

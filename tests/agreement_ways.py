@@ -91,9 +91,10 @@ def types_are(kind: type, numbers: Sequence[Any], label: str) -> Finding:
 
 
 @way("backward")
-def backward(case: Case) -> Iterator[Finding]:
+def backward(case: Case, subject: Callable[[Function], Function] = lambda f: f) -> Iterator[Finding]:
     for k in range(len(case.program.points)):
         f, leaves = case.scalar()
+        f = subject(f)
         args, inputs = case.values(k)
         result = as_value(f(*args, **case.program.keywords))
         result.backward()
@@ -116,6 +117,11 @@ def backward_with_updates(case: Case) -> Iterator[Finding]:
 def backward_watched(case: Case) -> Iterator[Finding]:
     with detect_anomaly():
         yield from backward(case)
+
+
+@way("backward of a checkpointed function")
+def backward_of_checkpointed(case: Case) -> Iterator[Finding]:
+    yield from backward(case, microgrud.checkpoint)
 
 
 @way("values under no_grad")
@@ -320,6 +326,7 @@ TRANSFORMS: dict[str, Transform] = {
 SUBJECTS: dict[str, Callable[[Function], Function]] = {
     "a function": lambda f: f,
     "a compiled function": lambda f: microgrud.compile(f),
+    "a checkpointed function": lambda f: microgrud.checkpoint(f),
     "a function compiled inside": lambda f: functools.wraps(f)(lambda *a, **k: microgrud.compile(f)(*a, **k)),
 }
 

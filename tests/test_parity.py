@@ -316,6 +316,7 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     "enable_grad": recorded,
     "grad": lambda mg: mg.grad(lambda x: mg.sin(x) * x)(0.7),
     "backward": lambda mg: (x := mg.Value(0.7), mg.backward([mg.sin(x), x * x], [0.3, -2.0]), x.grad),
+    "checkpoint": lambda mg: mg.grad(mg.checkpoint(lambda x: mg.sin(x) * mg.exp(x)))(0.7),
     "gradient": cubed,
     "hessian": lambda mg: mg.hessian(lambda x: x[0] ** 2 * mg.exp(x[1]))([0.5, 0.2]),
     "hvp": lambda mg: mg.hvp(lambda x: x[0] ** 2 * mg.exp(x[1]), ([0.5, 0.2],), ([1.0, 2.0],)),

@@ -30,15 +30,13 @@ def keeps_results(ends: list[Value], inputs: list[Value]) -> bool:
     True
     """
     order = topological_order(Value(0.0, tuple(ends)))  # a tuple is read in C
-    if native.engine is not None:
-        return native.engine.held_outside(order, ends, 2, inputs) is not None
-    return held_outside(order, ends, 2, inputs, True) is not None
+    return bool(held_outside(order, ends, 2, inputs, True))
 
 
 def held_outside(
     order: list[Value], holding: list[Value], weight: int, inputs: list[Value], dependent: bool
-) -> Value | None:
-    """Return the first node that more than its graph and the given lists refer to.
+) -> list[Value]:
+    """Return the nodes that more than their graph and the given lists refer to, in order.
 
     Args:
         order: the nodes, in topological order; the list is changed.
@@ -61,7 +59,7 @@ def held_outside(
         if (id(node) in variable) == dependent:
             searched.append(node)
     if not searched:
-        return None
+        return []
     # A node without other references is counted too: it shows how many references the lists and the loop hold.
     unheld = [Value(0.0)]
     order += unheld
@@ -69,4 +67,8 @@ def held_outside(
     del node
     uses[id(unheld.pop())] = 0
     held = [sys.getrefcount(x) - uses.get(id(x), 0) for x in searched]
-    return next((x for x, count in zip(searched, held) if count > held[-1]), None)
+    return [x for x, count in zip(searched, held) if count > held[-1]]
+
+
+if native.engine is not None:
+    held_outside = native.engine.held_outside

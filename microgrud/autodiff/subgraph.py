@@ -47,7 +47,7 @@ class Subgraph:
         order = topological_order(Value(0.0, outputs), ends)[:-1]
         self._outputs, self._inputs, self._depending = outputs, inputs, set(inputs)
         self._order = list(filter(self._depends, order))
-        self.outside = held_outside(order, outputs, 1, inputs, False)
+        self.outside = next(iter(held_outside(order, outputs, 1, inputs, False)), None)
 
     def pull_back(self, output: int, as_numbers: bool) -> list[Number]:
         """Return the derivative of the output at an index with respect to each input.

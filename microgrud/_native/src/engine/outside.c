@@ -1,5 +1,5 @@
-/* The search of a graph for a node that depends on a variable and that something outside of the graph refers to. The
- * twin is microgrud/autodiff/outside.py, which gives the reasons; it also searches for other nodes, as subgraph.c does.
+/* The search of a graph for nodes that depend on a variable, or on none, and that something outside of the graph refers
+ * to. The twin is microgrud/autodiff/outside.py, which gives the reasons.
  *
  * Uses of a node within the graph are counted in its `progress`, which is 0 outside of walks. Nodes that depend on a
  * variable are marked in their flags. No Python code runs during the search.
@@ -31,16 +31,20 @@ static void clear_marks(PyObject *list)
     }
 }
 
-/* held_outside(order, holding, weight, inputs): see microgrud/autodiff/outside.py. The order must contain
+/* held_outside(order, holding, weight, inputs, dependent): see microgrud/autodiff/outside.py. The order must contain
  * the operands of all its nodes, because operands outside of it would keep their marks. */
 PyObject *held_outside(PyObject *module, PyObject *args)
 {
     State *state = PyModule_GetState(module);
     PyObject *order, *holding, *inputs;
-    int weight;
-    if (!PyArg_ParseTuple(args, "O!O!iO!:held_outside", &PyList_Type, &order, &PyList_Type, &holding, &weight,
-                          &PyList_Type, &inputs) ||
+    int weight, dependent;
+    if (!PyArg_ParseTuple(args, "O!O!iO!p:held_outside", &PyList_Type, &order, &PyList_Type, &holding, &weight,
+                          &PyList_Type, &inputs, &dependent) ||
         !is_list_of_values(state, order) || !is_list_of_values(state, holding) || !is_list_of_values(state, inputs)) {
+        return NULL;
+    }
+    PyObject *found = PyList_New(0);
+    if (found == NULL) {
         return NULL;
     }
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(inputs); k++) {
@@ -58,15 +62,16 @@ PyObject *held_outside(PyObject *module, PyObject *args)
     for (Py_ssize_t k = 0; k < PyList_GET_SIZE(holding); k++) {
         as_node(PyList_GET_ITEM(holding, k))->progress += (uint32_t)weight;
     }
-    PyObject *found = Py_None;
-    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(order) && found == Py_None; k++) {
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(order) && found != NULL; k++) {
         Node *node = as_node(PyList_GET_ITEM(order, k));
-        if ((node->flags & VARIABLE) && Py_REFCNT(node) > (Py_ssize_t)node->progress) {
-            found = (PyObject *)node;
+        bool depends = (node->flags & VARIABLE) != 0;
+        if (depends == (dependent != 0) && Py_REFCNT(node) > (Py_ssize_t)node->progress &&
+            PyList_Append(found, (PyObject *)node) < 0) {
+            Py_CLEAR(found);
         }
     }
     clear_marks(order);
     clear_marks(holding);
     clear_marks(inputs);
-    return Py_NewRef(found);
+    return found;
 }
