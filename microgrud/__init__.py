@@ -34,6 +34,7 @@ from .autodiff.rematerialization import checkpoint
 from .autodiff.stopping import stop_gradient
 from .autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .autodiff.vjp import vjp
+from .autodiff.vmap import vmap
 from .common import display
 from .engine import Value
 from .engine.anomaly import AnomalyError, detect_anomaly
@@ -199,6 +200,7 @@ __all__ = [
     "trunc",
     "value_and_grad",
     "vjp",
+    "vmap",
     "where",
 ]
 

@@ -6,6 +6,7 @@ import fnmatch
 import os
 import random
 
+import agreement_batches  # noqa: F401 - registers its ways
 import agreement_compiled  # noqa: F401 - registers its ways
 import agreement_objects  # noqa: F401 - adds to PROGRAMS
 from agreement_losses import LOSSES

@@ -28,8 +28,8 @@ The life of a call, file by file; each step imports only from its own files and 
 8. nodes.py puts a call into a graph, so that it can be differentiated again; results.py arranges results;
    derivatives.py has Jacobians and Hessians from recordings of derivatives, and sparse.py sparse ones, by what
    sparsity.py finds; flat.py evaluates at a vector of parameters, and parametric.py has derivatives with respect to
-   these; mapping.py arranges the results of samples; listing.py shows recordings as text; packing.py and saving.py
-   write and read pickles.
+   these; mapping.py arranges the results of samples, and vmapped.py serves vmap; listing.py shows recordings as text;
+   packing.py and saving.py write and read pickles.
 9. compiling.py is the public face, with the class in compiled.py and differentiable.py; verified.py is that of `fit`.
 """
 

@@ -17,7 +17,7 @@ from ..engine.copying import _transforms
 from ..engine.tracing import _tracers
 from ..engine.vectors import add_to_gradients
 from ..typing import FloatsT, P, Q, R, Values
-from . import derivatives
+from . import derivatives, vmapped
 from .absent import AbsentFunction, refuse_if_absent
 from .differentiable import is_inside
 from .flat import Flat
@@ -32,6 +32,8 @@ from .settings import CHECKS, Settings, parameter_names
 from .weights import weighted
 
 if TYPE_CHECKING:
+    from ..autodiff.trees import Structure
+    from ..autodiff.vmap import Batches, Block
     from ..nn.module import Module
 
 
@@ -363,12 +365,28 @@ class Compiled(Parametric[P, R], ShownInNotebooks):
             settings = self._recordings.settings
             if ", one of " in name:
                 settings = settings._replace(batched=("direction",))
+            if name == "jvp":
+                own = self._recordings
+                tangents = [derivatives.tangent_name(k) for k in argnums if own.is_batch(k)]  # type: ignore[union-attr]
+                settings = settings._replace(batched=(*tangents, *settings.batched))
             function = derivatives.DERIVED[name](self._recordings.function, argnums)
             made: Compiled[..., Any] = Compiled(function, *settings._replace(weights=""))
             if settings.weights:  # by which the function multiplies already
                 made._begin(Recordings(function, settings, made._recordings.names))
             found = self._gradients.setdefault((name, argnums), made)
         return found
+
+    def _over_batches(self, batches: Batches) -> tuple[Structure, Block] | None:
+        """Return the results of a call of `vmap` by replays; None if each sample is to be a call of its own."""
+        if self.batched or is_inside():
+            return None
+        key = "vmap", vmapped.key_of(batches.tree)
+        if key not in self._gradients:
+            refuse_if_absent(self.function, "of a batch for vmap")
+            names = [name for name in vmapped.names_of(batches) if name.startswith("batch")]
+            f = vmapped.function_of_leaves(self.function, batches)
+            self._gradients.setdefault(key, Compiled(f, *self._recordings.settings._replace(batched=tuple(names))))
+        return vmapped.replayed(self._gradients[key]._recordings, batches)
 
     def unweighted(self) -> Compiled[..., Any]:
         """Return the compiled function for single samples, which have no weights."""

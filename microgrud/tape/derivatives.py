@@ -72,6 +72,23 @@ def hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: Argnums) -
     return products[0] if single else products
 
 
+def jvp(compiled: Any, args: tuple[Any, ...], tangents: Any, positions: tuple[int, ...]) -> tuple[Any, Any] | None:
+    """Return the result and its derivative in a direction, by one recording of both; None if it is not finite.
+
+    (A direction of 0 meets an infinite slope there, and has to be a constant, which stops it.)
+    """
+    compiled._recordings.refuse_other_than_floats(args, positions)
+    own = []
+    for k, direction in zip(positions, tangents_of(tangents, len(positions))):
+        if compiled._recordings.is_batch(k):
+            given = np.transpose(_directions(args[k], direction)).reshape(np.shape(args[k]))
+            own.append(given.tolist() if type(args[k]) is list else given)
+        else:
+            own.append(flatten(args[k], "primals")[1].rebuild(_direction(args[k], direction).tolist()))
+    value, slope = compiled.derived("jvp", positions)(*own, *args)
+    return (value, slope) if _is_finite(slope) else None
+
+
 def replayed_hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: Argnums) -> Any:
     """Return what `hvp` does, if a replay of an earlier call can; else None."""
     positions, single = positions_of(argnums, len(args), "hvp", distinct=False)
@@ -94,13 +111,17 @@ def matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) ->
     positions, single = positions_of(argnums, len(args), kind)
     which = positions[0] if single else positions
     recordings = compiled._recordings
-    _refuse_batches(recordings, positions, kind)
+    batches = any(map(recordings.is_batch, positions))
+    if kind == "hessian":
+        _refuse_batches(recordings, positions, kind)
     recordings.refuse_other_than_floats(args, positions)
     inputs, arguments = _inputs_of(args, positions, single, kind), recordings.read(args, {})
     # The Hessian is the Jacobian of the gradient.
     own = recordings if kind == "jacobian" else compiled.derived("gradient", which)._recordings
     result = own.evaluate(arguments, None)
     outputs, samples = result.structure, result.outputs.shape[1]
+    if batches:
+        return _by_samples(own, args, positions, single, outputs)
     n, m, batched = inputs.size, outputs.size, bool(recordings.settings.batched)
     by = "columns" if kind == "jacobian" and 0 < n < m else "rows"
     programs, places = [recording.program for recording in result.served], places_of(arguments, positions)
@@ -121,6 +142,17 @@ def matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) ->
             if found is not None:
                 return matrix_in(outputs, inputs, found)
     return compiled.derived(f"{kind} by {by}", which)(*args)
+
+
+def _by_samples(
+    recordings: Recordings, args: tuple[Any, ...], positions: tuple[int, ...], single: bool, outputs: Structure
+) -> Any:
+    """Return the Jacobian with respect to batches, among others: a row for each sweep in reverse mode."""
+    rows = [recordings.products(args, positions, seeds) for seeds in np.eye(outputs.size)]
+    flat = [flatten(row[0] if single else row, "jacobian") for row in rows]
+    if not flat:
+        return outputs.assemble([])
+    return matrix_in(outputs, flat[0][1], np.array([numbers for numbers, _ in flat], dtype=np.float64))
 
 
 def replayed_matrix(compiled: Any, args: tuple[Any, ...], argnums: Argnums, kind: str) -> Any:
@@ -249,6 +281,26 @@ def _product(f: Function, argnums: Argnums) -> Function:
     return product_of_hessian
 
 
+def _along(f: Function, argnums: Argnums) -> Function:
+    """Return a function that computes the result and its derivative in directions, which come before the arguments."""
+
+    def along(*given: Any) -> Any:
+        count = len(argnums)  # type: ignore[arg-type]
+        return transforms.jvp(f, given[count:], given[:count], argnums)
+
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    first = [inspect.Parameter(tangent_name(k), kind) for k in argnums]  # type: ignore[union-attr]
+    along.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [*first, *inspect.signature(f).parameters.values()]
+    )
+    return along
+
+
+def tangent_name(position: int) -> str:
+    """Return the name for the direction of an argument."""
+    return f"_tangent_of_argument_{position}"
+
+
 def _block(f: Function, argnums: Argnums, by_columns: bool) -> Function:
     """Return a function that computes the Jacobian as an array, with a row for each number of the result."""
 
@@ -283,6 +335,7 @@ DERIVED: dict[str, Callable[[Function, Argnums], Function]] = {
     "gradient": transforms.grad,
     "gradients by position": _by_position,
     "product": _product,
+    "jvp": _along,
     "jacobian by rows": transforms.jacobian,
     "jacobian by columns": jacfwd,
     "row of jacobian": _row,

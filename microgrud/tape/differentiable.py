@@ -159,6 +159,27 @@ class Differentiable(Generic[P, R]):
             return transforms.hvp(self, args, tangents, argnums)
         return derivatives.hvp(self, args, tangents, argnums)
 
+    def jvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] | None = None) -> tuple[Any, Any]:
+        """Return the result and its derivative in a direction, J v; arguments and results are those of `microgrud.jvp`.
+
+        For a batch both are means (or sums) over the samples, and the direction of a batch has its shape.
+
+        Raises:
+            TypeError, ValueError: if the tangents do not fit the primals.
+
+        >>> from microgrud import compile
+        >>> f = compile(lambda x, y: x * y)
+        >>> f.jvp((2.0, 3.0), (1.0, 10.0))
+        (6.0, 23.0)
+        """
+        args = primals if isinstance(primals, tuple) else (primals,)
+        positions, _ = positions_of(tuple(range(len(args))) if argnums is None else argnums, len(args), "jvp")
+        if not (self._recordings.weighs(positions) or self._is_connected(args) or _has_values(tangents)):
+            found = derivatives.jvp(self, args, tangents, positions)
+            if found is not None:
+                return found
+        return transforms.jvp(self, args, tangents, positions)
+
     @overload
     def jacobian(
         self: Differentiable[Concatenate[float, Q], ValueOrFloat], x: float, /, *args: Q.args, **kwargs: Q.kwargs
@@ -175,7 +196,7 @@ class Differentiable(Generic[P, R]):
         """Return the derivatives of all numbers of the result, as `microgrud.jacobian`.
 
         Forward mode serves a function with fewer inputs than outputs, reverse mode any other. For a batch, these are
-        derivatives of the mean (or sum) over the samples, with respect to arguments that all samples share.
+        derivatives of the mean (or sum) over the samples; those with respect to a batch are arrays, as it is.
 
         Args:
             args: the arguments of the function.
@@ -184,7 +205,7 @@ class Differentiable(Generic[P, R]):
 
         Raises:
             TypeError: if there is an integer or a bool among the numbers to differentiate with respect to.
-            ValueError: if there is no argument at a position, or it is a batch and the result is not sparse.
+            ValueError: if there is no argument at a position.
             ImportError: if SciPy is needed and not installed.
 
         >>> from microgrud import compile
