@@ -2,6 +2,7 @@
 
 * `Module`: holds parameters and finds them; the base class of the others and of user-defined modules.
 * `Neuron`, `Layer`, `MLP`: networks built from Values.
+* `functional_call`: a module as a function of its parameters.
 * `ACTIVATIONS`, `INITIALIZERS`: activation functions and weight distributions, by name.
 * `save_model`, `load_model`, `load_state`: model files.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from ..common.jsonfile import ModelFileError
 from .activations import ACTIVATIONS, Activation, get_activation
+from .functional import functional_call
 from .initializers import (
     INITIALIZERS,
     GlorotNormal,
@@ -41,6 +43,7 @@ __all__ = [
     "Normal",
     "Uniform",
     "Zeros",
+    "functional_call",
     "get_activation",
     "get_initializer",
     "load_model",

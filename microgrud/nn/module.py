@@ -11,7 +11,15 @@ from ..common.display import ShownInNotebooks
 from ..common.jsonfile import ModelFileError
 from ..common.numbers import as_float
 from ..engine import Value, native
-from ..engine.vectors import Vector, checked_vector, clear_gradients, read_data, write_data
+from ..engine.vectors import (
+    Vector,
+    checked_vector,
+    clear_gradients,
+    read_data,
+    read_gradients,
+    write_data,
+    write_gradients,
+)
 from .contents import LIBRARIES, leaves_and
 from .modelformat import StoredModel, read_model, write_model
 
@@ -174,6 +182,43 @@ number, got an object of type list)
         parameters = self.parameters()
         _refuse_while_recording(parameters)
         write_data(parameters, checked_vector(where, vector, len(parameters)))
+
+    def get_gradient_vector(self) -> Vector:
+        """Return the grad of the parameters as a new vector of float64, in the order of `parameters()`.
+
+        Processes that share the samples of a batch (MPI, Dask) add up these vectors.
+
+        >>> class Line(Module):
+        ...     def __init__(self):
+        ...         self.slope, self.offset = Value(2.0), Value(1.0)
+        >>> line = Line()
+        >>> (line.slope * 3.0 + line.offset).backward()
+        >>> line.get_gradient_vector()
+        array([3., 1.])
+        """
+        parameters = self.parameters()
+        _refuse_while_recording(parameters)
+        return read_gradients(parameters)
+
+    def set_gradient_vector(self, vector: Iterable[float]) -> None:
+        """Set the grad of the parameters, in the order of `parameters()`, to the numbers of a vector.
+
+        Raises:
+            TypeError, ValueError: if these are not real numbers, one for each parameter; then none is changed.
+
+        >>> class Line(Module):
+        ...     def __init__(self):
+        ...         self.slope, self.offset = Value(2.0), Value(1.0)
+        >>> line = Line()
+        >>> line.set_gradient_vector([3.0, 0.5])
+        >>> line.offset.grad
+        0.5
+        """
+        where = f"{type(self).__name__}.set_gradient_vector"
+        check_unmasked(vector, where)
+        parameters = self.parameters()
+        _refuse_while_recording(parameters)
+        write_gradients(parameters, checked_vector(where, vector, len(parameters)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters to a model file; for an MLP, Layer or Neuron, also the arguments of its constructor.
