@@ -35,7 +35,7 @@ from .autodiff.stopping import stop_gradient
 from .autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .autodiff.vjp import vjp
 from .autodiff.vmap import vmap
-from .common import display
+from .common import display, prediction
 from .engine import Value
 from .engine.anomaly import AnomalyError, detect_anomaly
 from .engine.grad_mode import enable_grad, no_grad
@@ -211,7 +211,12 @@ def _mimebundle(shown: Any) -> dict[str, str]:
     return bundle
 
 
+def _predict(model: Any, X: Any) -> Any:
+    return importlib.import_module(f"{__name__}.train.predicting").predict(model, X)
+
+
 display.register(_mimebundle)
+prediction.register(_predict)
 
 
 if not TYPE_CHECKING:  # type checkers refuse a name that does not exist

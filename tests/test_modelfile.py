@@ -351,7 +351,7 @@ def set_entry(*keys_and_value: Any) -> Callable[[dict[str, Any]], None]:
         (set_entry("architecture", "class", ["MLP"]), r"architecture.class: expected a string, got \['MLP'\]"),
         (
             set_entry("architecture", "class", "Net"),
-            "architecture.class: expected one of Neuron, Layer, MLP, got 'Net'",
+            "architecture.class: expected one of Neuron, Layer, MLP, .*Sequential, got 'Net'",
         ),
         (
             set_entry("architecture", "class", "MLP"),

@@ -342,12 +342,8 @@ def test_a_layer_of_one_may_stand_in_the_middle() -> None:
     ("x", "error", "message"),
     [
         ([1.0], ValueError, "^MLP: expected 2 inputs, the numbers of one sample, got 1"),
-        (np.zeros((5, 2)), ValueError, "expected 2 inputs.* got 5; call it once for each sample"),
-        (
-            np.zeros((2, 2)),
-            TypeError,
-            "^inputs: expected numbers.*, got an object of type ndarray at index 0; call the",
-        ),
+        (np.zeros((5, 3)), ValueError, "expected 2 inputs.* got 3; call it once for each sample"),
+        ([1.0, [2.0]], TypeError, "^inputs: expected numbers.*, got an object of type list at index 1; call the"),
         ([1.0, "2"], TypeError, "^inputs: expected numbers, those of one sample, got '2' at index 1"),
         (None, TypeError, "inputs: expected a sequence of numbers, got an object of type NoneType"),
     ],

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..common.words import counted
 from ..engine import Value
 from ..nn.layers import Layer, Neuron
-from ..nn.module import Module
+from ..nn.module import Module, leaves_of
 from .value_graph import MOST_OPERANDS, Kind, ValueGraph, is_dot, shown_of, shown_operands
 
 
@@ -199,9 +199,7 @@ def neuron_of_each(order: Sequence[Value], model: Module) -> dict[Value, tuple[i
 
 
 def _owners_of_parameters(layers: Sequence[Sequence[Neuron]]) -> dict[Value, tuple[int, int, Neuron]]:
-    return {
-        p: (k, n, neuron) for k, ns in enumerate(layers) for n, neuron in enumerate(ns) for p in neuron.parameters()
-    }
+    return {p: (k, n, neuron) for k, ns in enumerate(layers) for n, neuron in enumerate(ns) for p in leaves_of(neuron)}
 
 
 def _owners(
@@ -265,7 +263,7 @@ def _title_and_lines(layers: Sequence[Sequence[Neuron]], k: int, n: int, unit: s
     neuron = layers[k][n]
     function = function_of(neuron)
     if unit == "layers":
-        parameters = sum(len(each.parameters()) for each in layers[k])
+        parameters = sum(len(leaves_of(each)) for each in layers[k])
         return f"layer {k + 1}", [f"{counted(len(layers[k]), 'neuron')}, {function}", f"{parameters:,} parameters"]
     bias = ", a bias" if neuron.b is not None else ""
     return f"layer {k + 1}, neuron {n + 1}", [f"{counted(len(neuron.w), 'weight')}{bias}", function]

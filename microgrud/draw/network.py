@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from ..common.words import counted, shortened, width_of
 from ..nn.layers import MLP, Neuron
-from ..nn.module import Module
+from ..nn.module import Module, modules_of
+from ..nn.parts import Elementwise, Linear
+from ..nn.sequential import Sequential
 from .folding import function_of, neurons_by_layer
 from .rendering import Drawing, keep_in_order
 from .style import BROKEN, FAINT, FONT, PORTS, hue, literal, plain, short
@@ -53,11 +56,15 @@ def draw_network(
     drawing.attr(ranksep="1.5", nodesep="0.12", splines="line", outputorder="edgesfirst")
     drawing.attr("node", fontsize="10", style="filled", fillcolor="#ffffff")
     boxes = [_box(name) for name in names or [f"x{k}" for k in range(1, inputs + 1)]]
+    function = _functions(model)
     previous = _column(drawing, "i", boxes, shape="note", height="0.25", margin="0.06,0.02")
     for number, neurons in enumerate(layers, 1):
         sizes = [abs(w.data) for neuron in neurons for w in neuron.w]
         largest = max((size for size in sizes if math.isfinite(size)), default=0.0) or 1.0
-        circles = [_circle(f"layer {number}, neuron {k}", neuron, digits) for k, neuron in enumerate(neurons, 1)]
+        circles = [
+            _circle(f"layer {number}, neuron {k}", neuron, function(neuron), digits)
+            for k, neuron in enumerate(neurons, 1)
+        ]
         ids = _column(drawing, f"n{number}_", circles, shape="circle", fixedsize="true", width=_DIAMETER)
         for neuron, id in zip(neurons, ids):
             if id is not None and len(neuron.w) == len(previous):
@@ -69,7 +76,8 @@ def draw_network(
         for neuron_id, label_id in zip(previous, after):
             if neuron_id is not None and label_id is not None:
                 drawing.edge(neuron_id, label_id, arrowsize="0.5", minlen="1")
-    lines = [f"outputs through {model.output}"] if isinstance(model, MLP) and model.output else []
+    over_outputs = model.output if isinstance(model, (MLP, Sequential)) else None
+    lines = [f"outputs through {over_outputs}"] if over_outputs else []
     lines += _broken(layers)
     if lines:
         drawing.attr(label="\\n".join(map(literal, lines)), fontname=FONT, fontsize="11")
@@ -91,8 +99,19 @@ def _box(name: str) -> dict[str, str]:
     return {"label": plain(label), "tooltip": literal(name), "width": f"{0.15 + 0.088 * width_of(label):.2f}"}
 
 
-def _circle(name: str, neuron: Neuron, digits: int) -> dict[str, str]:
-    function = function_of(neuron)
+def _functions(model: Module) -> Callable[[Neuron], str]:
+    """Return a function that names the activation of a neuron: its own, or the next layer in a Sequential."""
+    pairs = [pair for each in modules_of(model) if isinstance(each, Sequential) for pair in pairwise(each.layers)]
+    following = {
+        id(neuron): after.activation.name or after.activation.label
+        for layer, after in pairs
+        if isinstance(layer, Linear) and isinstance(after, Elementwise)
+        for neuron in layer.neurons
+    }
+    return lambda neuron: following.get(id(neuron)) or function_of(neuron)
+
+
+def _circle(name: str, neuron: Neuron, function: str, digits: int) -> dict[str, str]:
     bias = "none" if neuron.b is None else short(neuron.b.data, digits)
     style = {} if neuron.b is None or math.isfinite(neuron.b.data) else _BROKEN_NEURON
     return {"label": plain(function), "tooltip": literal(f"{name}: bias {bias}, {function}"), **style}

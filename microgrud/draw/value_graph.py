@@ -11,7 +11,7 @@ from typing import Any
 from ..common.checks import instance, optional
 from ..common.words import counted
 from ..engine import Value, topological_order
-from ..nn.module import Module
+from ..nn.module import Module, named_leaves
 
 
 class Kind(enum.Enum):
@@ -72,7 +72,7 @@ def read_graph(
     graph = ValueGraph(roots, order, differentiated=_differentiated(order))
     own_names: dict[Value, str] = {}
     if isinstance(parameters, Module):
-        own_names.update({p: name for name, p in parameters.named_parameters()})
+        own_names.update({p: name for name, p in named_leaves(parameters)})
         parameters = parameters.parameters()
     known_parameters = set(_values(parameters, "parameters")) if parameters is not None else set()
     names = optional(instance(Mapping, "a mapping from Values to names"))("names", names) or {}

@@ -20,6 +20,7 @@ from ..typing import Output
 from .activations import Activation, get_activation
 from .initializers import Initializer, get_initializer, get_random_source
 from .module import Module
+from .rows import rows_of
 
 
 class Neuron(Module):
@@ -67,16 +68,20 @@ class Neuron(Module):
         self.nonlin = nonlin
         self.activation: Activation = get_activation(activation)
 
-    def __call__(self, x: Any) -> Value:
-        """Compute the output for one sample.
+    def __call__(self, x: Any) -> Any:
+        """Compute the output for one sample, a Value; for a table, the list of the outputs for its rows.
 
         Args:
-            x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1.
+            x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1; or a
+                table of such rows.
 
         Raises:
             ValueError: for another number of inputs.
             TypeError: for inputs that are not real numbers.
         """
+        rows = rows_of(x)
+        if rows is not None:
+            return [self(row) for row in rows]  # type: ignore[return-value]
         return self._output(_sample(x, len(self.w), self))
 
     def _output(self, xs: tuple[Number, ...]) -> Value:
@@ -116,15 +121,19 @@ class Layer(Module):
         self.neurons = [Neuron(nin, nout=nout, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Any) -> Output:
-        """Compute the list of outputs for one sample; for a single neuron, only its output.
+        """Compute the list of outputs for one sample, or the only output; for a table, the list of those for its rows.
 
         Args:
-            x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1.
+            x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1; or a
+                table of such rows.
 
         Raises:
             ValueError: for another number of inputs.
             TypeError: for inputs that are not real numbers.
         """
+        rows = rows_of(x)
+        if rows is not None:
+            return [self(row) for row in rows]  # type: ignore[return-value]
         xs = _sample(x, len(self.neurons[0].w), self)
         # The inputs are checked once, not by each neuron: that was half the time of a call on the C engine.
         out = [neuron._output(xs) if type(neuron) is Neuron else neuron(xs) for neuron in self.neurons]
@@ -186,15 +195,19 @@ class MLP(Module):
         self.layers.append(Layer(sizes[-2], sizes[-1], nonlin=last.name != "linear", activation=last, **kwargs))
 
     def __call__(self, x: Any) -> Output:
-        """Compute the list of outputs for one sample; a single output is returned without a list.
+        """Compute the list of outputs for one sample, or the only output; for a table, the list of those for its rows.
 
         Args:
-            x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1.
+            x: a sequence of `nin` numbers or Values: a list, a tuple, a NumPy array; or one number if nin is 1; or a
+                table of such rows.
 
         Raises:
             ValueError: for another number of inputs.
             TypeError: for inputs that are not real numbers.
         """
+        rows = rows_of(x)
+        if rows is not None:
+            return [self(row) for row in rows]  # type: ignore[return-value]
         x = _sample(x, len(self.layers[0].neurons[0].w), self)
         for layer in self.layers:
             x = layer(x)

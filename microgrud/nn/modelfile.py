@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.jsonfile import ModelFileError as ModelFileError
-from .layers import MLP, Layer, Neuron
+from .layers import MLP as MLP, Neuron as Neuron
 from .modelformat import read_model
 from .module import Module, build_module, save_module
+from .sequential import KINDS
 
 
 def save_model(path: str | os.PathLike[str], model: Module, extra: Mapping[str, Any] | None = None) -> None:
@@ -21,7 +22,8 @@ def save_model(path: str | os.PathLike[str], model: Module, extra: Mapping[str, 
 
     Args:
         path: the file to write; a symbolic link is followed, and the permissions of a replaced file are kept.
-        model: an MLP, Layer or Neuron; or a Module of another class: then the file holds only its state.
+        model: a module of this package, such as an MLP or a Sequential of such modules; of another class, or with
+            such a part, the file holds only the state.
         extra: additional content of the file, such as the preprocessing: a dict of None, bools, finite numbers,
             strings, and lists and dicts of these. (Tuples come back as lists.)
 
@@ -41,7 +43,7 @@ def save_model(path: str | os.PathLike[str], model: Module, extra: Mapping[str, 
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[Module, dict[str, Any]]:
-    """Make the MLP, Layer or Neuron that a model file holds, and return it with the `extra` content.
+    """Make the MLP, Sequential, ... that a model file holds, and return it with the `extra` content.
 
     No random numbers are drawn.
 
@@ -51,7 +53,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[Module, dict[str, Any]]:
         OSError: if it cannot be read.
     """
     stored = read_model(path)
-    return build_module(stored, (MLP, Layer, Neuron)), stored.extra
+    return build_module(stored, tuple(KINDS.values())), stored.extra
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.documents import FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
+from ..common.documents import ANYTHING, FLAG, NUMBER, OBJECT, SIZE, TEXT, Form, Kind, check_entry
 from ..common.jsonfile import ModelFileError, read_json, write_json_atomically
 from ..version import __version__
 
@@ -92,12 +92,10 @@ def read_model(path: str | os.PathLike[str]) -> StoredModel:
         for parameter, number in state.items():
             check_entry(f"state.{parameter}", number, NUMBER)
         if arguments is not None:
-            check_entry("architecture.class", name, _CLASS)
-            check_entry("architecture.arguments", arguments, ARGUMENTS[name])
-            count = parameter_count(arguments)
+            count = _checked_count("architecture", architecture)
             if count != len(state):
                 raise ValueError(f"architecture: it has {count} parameters, and state has {len(state)}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: damaged: {error}") from None
     return StoredModel(os.fspath(path), name, arguments, state, document["extra"])
 
@@ -107,8 +105,16 @@ ARGUMENTS: dict[str, dict[str, Form]] = {
     "Neuron": {"nin": SIZE, "nonlin": FLAG, "bias": FLAG, "activation": TEXT},
     "Layer": {"nin": SIZE, "nout": SIZE, "nonlin": FLAG, "bias": FLAG, "activation": TEXT},
     "MLP": {"nin": SIZE, "nouts": [SIZE], "activation": TEXT, "output": TEXT, "bias": FLAG},
+    "Linear": {"nin": SIZE, "nout": SIZE, "bias": FLAG},
+    "Elementwise": {"activation": TEXT},
+    "PReLU": {"count": SIZE},
+    "Dropout": {"p": NUMBER},
+    "LayerNorm": {"size": SIZE, "eps": NUMBER, "elementwise_affine": FLAG},
+    "BatchNorm1d": {"size": SIZE, "eps": NUMBER, "momentum": NUMBER, "affine": FLAG},
+    "Embedding": {"count": SIZE, "size": SIZE},
+    "Sequential": {"layers": [ANYTHING]},  # each the name of a function, or a dict as `architecture`
 }
-_CLASS = Kind(f"one of {', '.join(ARGUMENTS)}", lambda x: x in ARGUMENTS)
+_CLASS = Kind(f"one of {', '.join(ARGUMENTS)}", lambda x: type(x) is str and x in ARGUMENTS)
 _ARGUMENTS_OR_NONE = Kind("a dict or null", lambda x: x is None or type(x) is dict)
 _DOCUMENT: Form = {
     "architecture": {"class": TEXT, "arguments": _ARGUMENTS_OR_NONE},
@@ -121,12 +127,34 @@ _DOCUMENT: Form = {
 }
 
 
-def parameter_count(arguments: Mapping[str, Any]) -> int:
-    """Return the number of parameters of a module with these arguments: at least one for each neuron.
+def _checked_count(where: str, architecture: Any) -> int:
+    """Return how many numbers the state of a module has; raise a ValueError unless its entries are as they should be.
 
-    >>> parameter_count({"nin": 2, "nouts": [3, 1], "bias": True})
+    The count is compared with the numbers that the file holds before a module of that size is made.
+    """
+    check_entry(where, architecture, {"class": _CLASS, "arguments": OBJECT})
+    name, arguments = architecture["class"], architecture["arguments"]
+    check_entry(f"{where}.arguments", arguments, ARGUMENTS[name])
+    if name != "Sequential":
+        return parameter_count(name, arguments)
+    layers = enumerate(arguments["layers"])
+    return sum(_checked_count(f"{where}.arguments.layers[{k}]", x) for k, x in layers if type(x) is not str)
+
+
+def parameter_count(name: str, arguments: Mapping[str, Any]) -> int:
+    """Return the number of Values in the state of a module of a class with these arguments.
+
+    >>> parameter_count("MLP", {"nin": 2, "nouts": [3, 1], "bias": True})
     13
     """
-    sizes = [arguments["nin"], *arguments.get("nouts", [arguments.get("nout", 1)])]
-    count: int = sum((m + arguments["bias"]) * n for m, n in itertools.pairwise(sizes))
-    return count
+    if "nin" in arguments:  # at least one for each neuron
+        sizes = [arguments["nin"], *arguments.get("nouts", [arguments.get("nout", 1)])]
+        return sum((m + arguments["bias"]) * n for m, n in itertools.pairwise(sizes))
+    size, count = arguments.get("size", 0), arguments.get("count", 1)
+    vectors = {
+        "PReLU": count,
+        "LayerNorm": 2 * size * arguments.get("elementwise_affine", False),
+        "BatchNorm1d": 2 * size * (1 + arguments.get("affine", False)),
+        "Embedding": count * size,
+    }
+    return int(vectors.get(name, 0))

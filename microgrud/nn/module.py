@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..autodiff.trees import check_unmasked
+from ..common import prediction
 from ..common.display import ShownInNotebooks
 from ..common.jsonfile import ModelFileError
 from ..common.numbers import as_float
@@ -36,26 +37,69 @@ class Module(ShownInNotebooks):
     no library defines; it evaluates no property. Sets, which have no fixed order, and variables that functions close
     over are not searched: `fit` warns of Values that it finds there.
 
-    A subclass needs no call to `__init__` and no registration. If a subclass overrides `parameters()`, only the result
-    counts. Keep a number that is not to be trained as a float, not as a Value.
+    A subclass needs no call to `__init__` and no registration. A call of a module calls its `forward`; a subclass may
+    override `__call__` instead. If a subclass overrides `parameters()`, only the result counts. Keep a number that is
+    not to be trained as a float, not as a Value.
 
     Attributes:
         training: True in training mode, False after `eval()`; for modules that behave differently in the two modes.
+        needs_batch: True in classes such as BatchNorm1d whose output in training mode depends on the whole batch: `fit`
+            then calls a model that holds one with the list of all rows of a batch, and expects a prediction for each.
 
     >>> class Line(Module):
     ...     def __init__(self):
     ...         self.slope, self.offset = Value(2.0), Value(1.0)
     ...
-    ...     def __call__(self, x):
+    ...     def forward(self, x):
     ...         return self.slope * x + self.offset
-    >>> Line().state_dict()
-    {'slope': 2.0, 'offset': 1.0}
+    >>> Line().state_dict(), Line()(3.0)
+    ({'slope': 2.0, 'offset': 1.0}, Value(data=7.0, grad=0.0))
     """
 
     training: bool = True
+    needs_batch: bool = False
+    forward: Callable[..., Any]
+    _draws = True  # initial weights, by an argument `init`
+    _may_train = True  # False in a class whose modules always stay frozen
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the result of `forward` for the same arguments.
+
+        Raises:
+            TypeError: if the class defines neither `forward` nor a `__call__` of its own.
+        """
+        try:
+            forward = self.forward
+        except AttributeError:
+            raise TypeError(
+                f"{type(self).__name__}: expected a method forward(self, x) that computes the output, got none"
+            ) from None
+        return forward(*args, **kwargs)
+
+    def predict(self, X: Any) -> Any:
+        """Return the predictions for the rows of a table as an array of floats, computed in evaluation mode.
+
+        Each row is given to the module as one sample; the result has the shape (rows,), or (rows, outputs) if the
+        prediction is a list. A recording is replayed, as by `compile`, if `fit` would record the module (see
+        docs/recording.md); otherwise the module is called for each row. Either way it has the present parameters.
+        Modules in training mode are in evaluation mode during the call.
+
+        Args:
+            X: rows of numbers: lists, a 2-D NumPy array or a pandas table; columns of integers may be looked up.
+
+        Raises:
+            TypeError, ValueError: if X is not a table of numbers, or a prediction is not numbers, as many for each row.
+
+        >>> from microgrud.nn import Neuron
+        >>> neuron = Neuron(2, nonlin=False, init="zeros")
+        >>> neuron.w[0].data = 3.0
+        >>> neuron.predict([[1.0, 0.0], [2.0, 5.0]])
+        array([3., 6.])
+        """
+        return prediction.predict(self, X)
 
     def parameters(self) -> list[Value]:
-        """Return the parameters, in a fixed order, each once."""
+        """Return the parameters, in a fixed order, each once; those of frozen modules are left out."""
         kind = type(self)
         if kind.parameters is Module.parameters and kind.named_parameters is not Module.named_parameters:
             named = self.named_parameters()
@@ -67,7 +111,7 @@ class Module(ShownInNotebooks):
         return list({id(p): p for _, p in named}.values())
 
     def named_parameters(self) -> list[tuple[str, Value]]:
-        """Return the parameters with their names, such as `layers.0.neurons.1.w.2`; a shared one has its first name."""
+        """Return `parameters()` with their names, such as `layers.0.neurons.1.w.2`; a shared one has its first name."""
         named = _named(self, "", {})
         first = {id(pair[1]): pair for pair in reversed(named)}
         return [pair for pair in named if first[id(pair[1])] is pair]
@@ -93,13 +137,46 @@ class Module(ShownInNotebooks):
         """Set evaluation mode in this module and all below it; return the module."""
         return self.train(False)
 
+    def freeze(self: Self) -> Self:
+        """Leave the parameters of this module and of all below it out of `parameters()`; return the module.
+
+        An optimizer that is made afterwards does not change them, nor does `fit`. They stay in `state_dict()` and in
+        files, and `backward` still adds to their `grad`, which nothing reads. Freezing concerns the modules that hold a
+        parameter: one that a module outside holds too is still trained there.
+
+        Raises:
+            TypeError: if a class overrides `parameters()` or `named_parameters()`, which decide there.
+
+        >>> from microgrud.nn import MLP
+        >>> model = MLP(2, [3, 1])
+        >>> _ = model.layers[0].freeze()
+        >>> len(model.parameters()), len(model.state_dict())
+        (4, 13)
+        """
+        for module in modules_of(self):
+            if not _has_own_methods(module):
+                raise TypeError(
+                    f"{type(self).__name__}.freeze: expected modules whose parameters are found by Module, got a "
+                    f"{type(module).__name__}, which decides by its own method; leave them out there"
+                )
+        for module in modules_of(self):
+            module.__dict__["_frozen"] = True
+        return self
+
+    def unfreeze(self: Self) -> Self:
+        """Undo `freeze` in this module and all below it, and set the gradients there to zero; return the module."""
+        for module in modules_of(self):
+            if module._may_train and vars(module).pop("_frozen", False):
+                clear_gradients([x for _, x in leaves_and(Module, module) if isinstance(x, Value)])
+        return self
+
     def state_dict(self) -> dict[str, float]:
-        """Return the number that each parameter holds, by name.
+        """Return the number that each parameter holds, by name; those of frozen modules come last.
 
         Raises:
             ValueError: if two parameters have the same name, as in `{"a.b": p, "a": {"b": q}}`.
         """
-        named = self.named_parameters()
+        named = named_leaves(self)
         state = {name: p.data for name, p in named}
         if len(state) < len(named):
             names = [name for name, _ in named]
@@ -130,7 +207,7 @@ number, got an object of type list)
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: expected a dict of numbers by name, got {type(state).__name__}")
         self.state_dict()  # raises if names are ambiguous
-        parameters = dict(self.named_parameters())
+        parameters = dict(named_leaves(self))
         missing = [name for name in parameters if name not in state]
         unexpected = [str(name) for name in state if name not in parameters]
         misshapen = []
@@ -221,7 +298,7 @@ number, got an object of type list)
         write_gradients(parameters, checked_vector(where, vector, len(parameters)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the parameters to a model file; for an MLP, Layer or Neuron, also the arguments of its constructor.
+        """Write the state to a model file; for a class of this package, also the arguments of the constructor.
 
         The file is JSON, written atomically: at every moment the old file or the new one is there. Equal models give
         equal bytes.
@@ -234,7 +311,7 @@ number, got an object of type list)
 
     @classmethod
     def load(cls: type[Self], path: str | os.PathLike[str]) -> Self:
-        """Make the MLP, Layer or Neuron that `save` wrote to a model file: `MLP.load("model.json")`.
+        """Make the MLP, Sequential, ... that `save` wrote to a model file: `MLP.load("model.json")`.
 
         For a user-defined class, make a model and call `model.load_state_dict(load_state(path))` on it, with
         `load_state` from `microgrud.nn.modelfile`.
@@ -244,6 +321,11 @@ number, got an object of type list)
             OSError: if it cannot be read.
         """
         return build_module(read_model(path), (cls,))
+
+    @classmethod
+    def _make(cls: type[Self], arguments: Mapping[str, Any]) -> Self:
+        """Make a module with the arguments that a model file holds, without drawing random numbers."""
+        return cls(**arguments, **({"init": "zeros"} if cls._draws else {}))
 
 
 def has_parameters(module: Module, known: tuple[Value, ...]) -> bool:
@@ -292,6 +374,31 @@ def modules_of(module: Module) -> list[Module]:
     return list(reached.values())
 
 
+def named_leaves(module: Module) -> list[tuple[str, Value]]:
+    """Return the named parameters of a module, then those of the frozen modules in it: its state."""
+    named = module.named_parameters()
+    known = {id(x) for _, x in named}
+    reached: dict[int, Module] = {}
+    waiting = [("", module)]
+    while waiting:
+        prefix, each = waiting.pop()
+        if id(each) in reached:
+            continue
+        reached[id(each)] = each
+        members = leaves_and(Module, each, prefix)
+        waiting.extend((f"{name}.", x) for name, x in reversed(members) if isinstance(x, Module))
+        if is_frozen(each):
+            held = {id(x): (name, x) for name, x in reversed(members) if isinstance(x, Value) and id(x) not in known}
+            named += reversed(held.values())
+            known |= held.keys()
+    return named
+
+
+def is_frozen(module: Module) -> bool:
+    """Return whether the parameters that a module itself holds are frozen."""
+    return vars(module).get("_frozen") is True
+
+
 def leaves_of(module: Module) -> list[Value]:
     """Return the leaves that a module and those below it hold, even if a class declares others its parameters."""
     return [x for each in modules_of(module) for _, x in leaves_and(Module, each) if isinstance(x, Value)]
@@ -304,7 +411,8 @@ def _found_in(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
     for member in leaves_and(Module, module, prefix):
         name, item = member
         if isinstance(item, Value):
-            found.append(member)
+            if not is_frozen(module):
+                found.append(member)
         elif id(item) not in seen:
             found += _named(item, f"{name}.", seen)
     return found
@@ -330,11 +438,10 @@ def _named(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
 def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str, Any]) -> None:
     """Write a module to a model file, with `extra` content that JSON can hold; see `Module.save`."""
     name, state = type(module).__name__, module.state_dict()
-    make: Callable[..., Module] = type(module)
     try:
         # The class itself must say with which arguments it makes such a module again: a subclass may take others.
         arguments = module._arguments() if "_arguments" in vars(type(module)) else None  # type: ignore[attr-defined]
-        same = arguments is None or _have_same_structure(make(**arguments, init="zeros"), module)
+        same = arguments is None or _have_same_structure(type(module)._make(arguments), module)
     except (AttributeError, IndexError):
         same = False
     if not same:
@@ -368,12 +475,12 @@ def build_module(stored: StoredModel, kinds: Sequence[type[Self]]) -> Self:
             f"{path}: holds only the parameters of a {name}, a class of its author's own, not how to make one; make "
             "one and call model.load_state_dict(microgrud.nn.modelfile.load_state(path)) on it"
         )
-    make: Callable[..., Self] | None = next((kind for kind in kinds if kind.__name__ == name), None)
-    if make is None:
+    kind = next((kind for kind in kinds if kind.__name__ == name), None)
+    if kind is None:
         expected = " or ".join(kind.__name__ for kind in kinds)
         raise ModelFileError(f"{path}: expected a model of class {expected}, got one of class {name}")
     try:
-        module = make(**arguments, init="zeros")
+        module = kind._make(arguments)
         module.load_state_dict(stored.state)
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"{path}: damaged: architecture or state: {error}") from None

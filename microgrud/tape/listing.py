@@ -9,6 +9,7 @@ from typing import Any
 from ..common.checks import whole
 from ..common.words import counted
 from ..engine import Value, ops
+from ..nn.module import Module, named_leaves
 from .branches import Recording
 from .building import LINEAR, as_ints
 from .program import Instruction, Program, SlotGuard
@@ -167,7 +168,8 @@ def _known_names(model: Any, names: Any) -> dict[Value, str]:
         raise TypeError(f"model: expected a Module, got {type(model).__name__}")
     if names is not None and not isinstance(names, Mapping):
         raise TypeError(f"names: expected a mapping from Values to names, got {type(names).__name__}")
-    known = {} if model is None else {parameter: name for name, parameter in model.named_parameters()}
+    named = [] if model is None else named_leaves(model) if isinstance(model, Module) else model.named_parameters()
+    known = {parameter: name for name, parameter in named}
     return {**known, **(names or {})}
 
 

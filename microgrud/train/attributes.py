@@ -109,6 +109,7 @@ class Attributes:
         found = {**getattr(x, "__dict__", {}), **{n: getattr(x, n) for n in self.slots(kind) or () if hasattr(x, n)}}
         if hasattr(kind, "train"):
             found.pop("training", None)  # `fit` sets it
+            found.pop("_predictor", None)  # only for speed
         return found
 
     def slots(self, kind: type) -> list[str] | None:

@@ -80,7 +80,8 @@ typedef struct Page Page; /* memory for nodes: pages.h */
     X(module_name, PyUnicode_InternFromString("__module__"))                                                           \
     X(is_leaf_name, PyUnicode_InternFromString("is_leaf"))                                                             \
     X(parameters_name, PyUnicode_InternFromString("parameters"))                                                       \
-    X(named_parameters_name, PyUnicode_InternFromString("named_parameters"))
+    X(named_parameters_name, PyUnicode_InternFromString("named_parameters"))                                           \
+    X(frozen_name, PyUnicode_InternFromString("_frozen"))
 
 /* Objects of Python modules, which the engine uses for rare cases: conversions, errors, anomalies.
  * X(field, module, name) */

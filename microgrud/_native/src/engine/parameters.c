@@ -435,11 +435,28 @@ static int search_overriding(ModuleSearch *search, PyObject *module)
 
 static int search_member(ModuleSearch *search, PyObject *module);
 
+/* Tell whether a module leaves out the parameters that it holds itself; -1 on error. */
+static int is_frozen(const State *state, PyObject *module)
+{
+    PyObject *attributes = PyObject_GenericGetDict(module, NULL);
+    if (attributes == NULL) {
+        return -1;
+    }
+    PyObject *mark = PyDict_GetItemWithError(attributes, state->frozen_name);
+    const int frozen = mark == NULL && PyErr_Occurred() ? -1 : mark == Py_True;
+    Py_DECREF(attributes);
+    return frozen;
+}
+
 /* Find the parameters of a module, and of the modules in it. */
 static int search_module(ModuleSearch *search, PyObject *module, Role role)
 {
     const size_t start = search->start = search->members.count;
-    bool gathered = role == IS_MODULE && gather_attributes(search, module);
+    const int frozen = is_frozen(search->state, module);
+    if (frozen < 0) {
+        return -1;
+    }
+    bool gathered = !frozen && role == IS_MODULE && gather_attributes(search, module);
     if (!gathered) {
         PyErr_Clear();
         drop_from(&search->members, start);
@@ -458,7 +475,7 @@ static int search_module(ModuleSearch *search, PyObject *module, Role role)
             status = PyObject_IsInstance(member, (PyObject *)search->state->value_type);
         }
         if (status >= 0) {
-            status = status ? hold(&search->found, member) : search_member(search, member);
+            status = !status ? search_member(search, member) : frozen ? 0 : hold(&search->found, member);
         }
     }
     return status < 0 ? -1 : 0;
