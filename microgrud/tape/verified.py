@@ -39,17 +39,27 @@ class VerifiedRecordings:
             which the function gets as numbers or in lists.
         most_paths: the maximum number of recordings that a batch may add, and that its gradient may consist of.
         parameters: an order for leaves: a replay with a gradient reads and differentiates all of these, if it can.
+        drawn: the numbers of the first call in a further argument, the last, such as random numbers: each batch gives
+            them anew.
     """
 
     def __init__(
-        self, f: Callable[..., Any], samples: dict[str, np.ndarray], most_paths: int, parameters: Sequence[Value] = ()
+        self,
+        f: Callable[..., Any],
+        samples: dict[str, np.ndarray],
+        most_paths: int,
+        parameters: Sequence[Value] = (),
+        drawn: Sequence[float] = (),
     ) -> None:
         self.most_paths, self.parameters = most_paths, tuple(parameters)
         self._places: tuple[Recording, np.ndarray] | None = None  # of the leaves among the parameters
         self.branches = Branches(f, Settings(threads=os.cpu_count() or 1, max_paths=_NO_LIMIT))
         self._batches = list(samples.values())
+        self._drawn = np.array([drawn], dtype=np.float64) if len(drawn) else None
         first = [batch[:1].tolist() for batch in self._batches]  # has the structure of all of them
-        self.arguments = read_arguments(list(samples), first, {}, list(samples))
+        first += [] if self._drawn is None else [self._drawn.tolist()]
+        names = [*samples, "drawn"][: len(first)]
+        self.arguments = read_arguments(names, first, {}, names)
 
     def first_sample(self) -> list[Any]:
         """Return the arguments of the first sample as a recording is given them: in lists, with floats and integers."""
@@ -62,7 +72,7 @@ class VerifiedRecordings:
         Raises:
             CompileError: if it cannot be recorded. The errors of the function are raised too.
         """
-        self([0], False, verify)
+        self([0], False, verify, self._drawn)
         if not self.branches.recordings:
             raise CompileError("the model or the loss catches the error that an operation raises")
 
@@ -71,20 +81,27 @@ class VerifiedRecordings:
         """True if the recording of the first sample is valid only for that sample's integers."""
         return bool(self.branches.recordings[0].program.static_integers)
 
-    def __call__(self, indices: Sequence[int], gradient: bool, verify: Callable[[int, float], None]) -> Evaluation:
+    def __call__(
+        self,
+        indices: Sequence[int],
+        gradient: bool,
+        verify: Callable[[int, float], None],
+        drawn: np.ndarray | None = None,
+    ) -> Evaluation:
         """Evaluate samples, and the gradient of the mean of the first number of their results.
 
         Args:
             indices: the indices of the samples.
             gradient: whether to compute the gradient.
-            verify: given the index of a sample that was recorded, and the first number of its result, raises a
-                CompileError if the function gives another one for plain numbers.
+            verify: given the place in the batch of a sample that was recorded, and the first number of its result,
+                raises a CompileError if the function gives another one for plain numbers.
+            drawn: the numbers in the further argument, a row for each sample; None without that argument.
 
         Raises:
             CompileError: if a sample cannot be recorded, or a recording is wrong. The errors of the function are raised
                 too.
         """
-        batches = [batch[indices] for batch in self._batches]
+        batches = [batch[indices] for batch in self._batches] + ([] if drawn is None else [drawn])
         replayed = self._replayed(batches) if gradient else None
         if replayed is not None:
             return replayed
@@ -101,7 +118,7 @@ class VerifiedRecordings:
         if len(result.leaves) > self.most_paths:
             raise too_many_paths(self.most_paths)
         for sample in result.recorded:
-            verify(indices[sample], float(result.outputs[0, sample]))
+            verify(sample, float(result.outputs[0, sample]))
         if len(self.branches.recordings) > _MOST_RECORDINGS:
             last_used = sorted(self.branches.recordings, key=lambda recording: recording.used)
             self.branches.recordings = last_used[-_MOST_RECORDINGS:]

@@ -63,7 +63,9 @@ def fit(
             parameters to train. A `Module` is set to training mode during the run. `fit` warns of leaf Values that the
             losses of the first two batches both depend on and that are neither in `parameters()` nor in the optimizer:
             they are not trained. To train only some of the parameters, give these to the optimizer: there is no
-            warning about the others, nor about those that a Module holds but its own `parameters()` leaves out.
+            warning about the others, nor about those that a Module holds but its own `parameters()` leaves out, such
+            as those of modules that are frozen. A model with BatchNorm1d is called once for each batch in training
+            mode, with a list of rows, and returns the list of predictions.
         X: n rows of d numbers each: lists, a NumPy array or a pandas table.
         y: n targets: numbers, class indices, or sequences of numbers.
         loss: `loss(prediction, target)` gives the loss of one sample, a Value.
@@ -82,7 +84,8 @@ def fit(
         early_stopping: an `EarlyStopping`, or its patience in epochs.
         clip_norm: the largest norm of the gradient to allow; see `clip_grad_norm`.
         callbacks: called with a `TrainingEvent` after each step and each epoch.
-        seed: the seed of the shuffling; the same seed gives the same run, on one machine to the bit.
+        seed: the seed of the shuffling; the same seed gives the same run, on one machine to the bit (for Dropout, give
+            its own seed, or call `random.seed`).
         progress: whether to show a bar with loss and metric, which needs tqdm; by default where tqdm is installed, in a
             terminal or a notebook.
         checkpoint: the file for the state of the run, written at the end of epochs and when the run is asked to stop;

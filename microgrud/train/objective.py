@@ -15,6 +15,8 @@ from ..engine import Value, anomaly, topological_order
 from ..engine.grad_mode import is_recording
 from ..engine.vectors import Vector
 from ..functions import mean
+from ..nn.module import Module
+from ..nn.sequential import trains_on_batches
 from ..tape.native import native_tape
 from ..tape.recorder import CompileError
 from .batches import Samples
@@ -196,6 +198,8 @@ class Objective:
         return found
 
     def _record_training(self) -> RecordedLoss:
+        if _needs_batch(self.model):
+            raise CompileError("the model computes with statistics of the whole batch, as BatchNorm1d does")
         most_paths = min(max(_FEWEST_PATHS, self.batch_size // _SAMPLES_PER_PATH), _MOST_PATHS)
         return self._record(self.samples, most_paths, self._check_worthwhile)
 
@@ -270,7 +274,8 @@ class Objective:
     # --- by the model ---
 
     def _evaluate_by_model(self, batch: Samples) -> tuple[float, list[Any]]:
-        predictions = [self.model(row) for row in batch.rows]
+        of_rows = _of_batch if _needs_batch(self.model) else map
+        predictions = list(of_rows(self.model, list(batch.rows)))
         losses = [self.loss(prediction, target) for prediction, target in zip(predictions, batch.targets)]
         for loss in losses:
             if not isinstance(loss, Value) and not is_real_scalar(loss):
@@ -286,6 +291,21 @@ class Objective:
         self.clear()
         loss.backward()
         return loss.data, predictions
+
+
+def _needs_batch(model: Any) -> bool:
+    return isinstance(model, Module) and trains_on_batches(model)
+
+
+def _of_batch(model: Any, rows: list[Any]) -> list[Any]:
+    """Return the predictions for a batch by one call of a model that needs all its rows."""
+    predictions = model(rows)
+    if not isinstance(predictions, (list, tuple)) or len(predictions) != len(rows):
+        raise TypeError(
+            f"fit: model: expected a list of {len(rows)} predictions, one for each row of the batch that it was given "
+            f"because of a module such as BatchNorm1d, got an object of type {type(predictions).__name__}"
+        )
+    return list(predictions)
 
 
 class MeanLoss:

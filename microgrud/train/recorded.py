@@ -7,6 +7,7 @@ with a call with plain numbers before it is used.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import random
 import zlib
@@ -29,6 +30,7 @@ from ..tape.verified import VerifiedRecordings
 from .batches import Rows, Samples
 from .dependencies import Dependencies
 from .evaluation import Loss, number
+from .masks import Masks
 
 
 class Measured(NamedTuple):
@@ -147,22 +149,32 @@ class RecordedLoss:
         self.random = GlobalState()
         self.before_calls: Callable[[], object] = lambda: None
         self.scale = 0.0
+        self.masks = Masks()
         with self.random:
-            first, _ = self.by_model(self.samples.rows[0], self.samples.targets[0])
+            with self.masks.finding():
+                first, _ = self.by_model(self.samples.rows[0], self.samples.targets[0])
             self.check(sum(len(node._operands) for node in topological_order(first)))
             self.recordings = self._record_by_type_of_targets(first._data)
 
-    def __call__(self, indices: Sequence[int], gradient: bool) -> Measured:
+    def __call__(self, indices: Sequence[int], gradient: bool, masks: np.ndarray | None = None) -> Measured:
         """Evaluate the mean loss over samples.
 
         Args:
             indices: the indices of the samples.
             gradient: whether to compute derivatives.
+            masks: those of the samples; drawn if None. An error puts the generators back into their states.
 
         Raises:
             CompileError: if the loss cannot be recorded. Errors of model and loss are raised unchanged.
         """
-        result = self.recordings(indices, gradient, self._verify)
+        undo = self.masks.undo()
+        try:
+            drawn = self._drawn = self.masks.draw(len(indices)) if masks is None else masks
+            verify = functools.partial(self._verify, indices)
+            result = self.recordings(indices, gradient, verify, drawn)
+        except BaseException:
+            undo()
+            raise
         losses = result.outputs[0].tolist()
         return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves, result.data)
 
@@ -172,9 +184,10 @@ class RecordedLoss:
 
     # --- recording ---
 
-    def _sample(self, row: Any, target: Any) -> Any:
+    def _sample(self, row: Any, target: Any, drawn: Sequence[Any] = ()) -> Any:
         """Return the loss of a sample, and the prediction if it is needed."""
-        loss, prediction = self._evaluate(row, _with_tuples(self.samples.targets[0], target))  # targets come as lists
+        with self.masks.given(drawn):
+            loss, prediction = self._evaluate(row, _with_tuples(self.samples.targets[0], target))  # these come as lists
         if not self.with_predictions:
             return (loss,)
         if tracing.current() is not None:
@@ -209,7 +222,7 @@ class RecordedLoss:
             kinds.append(np.int64)
         for kind in kinds:
             given = {"row": samples.rows.array, "target": targets.astype(kind, order="C")}
-            recordings = VerifiedRecordings(self._sample, given, self.most_paths, self.parameters)
+            recordings = VerifiedRecordings(self._sample, given, self.most_paths, self.parameters, self.masks.first)
             try:
                 self._record_first(recordings, expected)
             except Exception as error:
@@ -225,10 +238,10 @@ class RecordedLoss:
         raise refusal or CompileError("the model or the loss cannot be recorded")
 
     def _record_first(self, recordings: VerifiedRecordings, expected: float) -> None:
-        given = recordings.first_sample()
+        given = recordings.first_sample()[:2]
         row, target = self.samples.rows[0], self.samples.targets[0]
         as_given = repr(given) == repr([row, target])
-        if not as_given and self.by_model(given[0], _with_tuples(target, given[1]))[0]._data != expected:
+        if not as_given and self._by_model_with(self.masks.first, given[0], _with_tuples(target, given[1])) != expected:
             raise CompileError("the loss differs for lists instead of tuples, or for floats instead of integers")
         recordings.record_first(lambda _, loss: self._check_close(loss, expected))
 
@@ -255,9 +268,15 @@ class RecordedLoss:
         self.scale = max(self.scale, abs(loss._data))
         return loss, prediction
 
-    def _verify(self, index: int, loss: float) -> None:
-        """Raise a CompileError unless the model gives the loss of a recorded sample."""
-        self._check_close(loss, self.by_model(self.samples.rows[index], self.samples.targets[index])[0]._data)
+    def _by_model_with(self, masks: Sequence[float], row: Any, target: Any) -> float:
+        with self.masks.given(masks):
+            loss, _ = self.by_model(row, target)
+        return loss._data
+
+    def _verify(self, indices: Sequence[int], place: int, loss: float) -> None:
+        """Raise a CompileError unless the model gives the loss of a recorded sample of a batch."""
+        index, masks = indices[place], () if self._drawn is None else self._drawn[place].tolist()
+        self._check_close(loss, self._by_model_with(masks, self.samples.rows[index], self.samples.targets[index]))
 
     def _check_close(self, loss: float, expected: float) -> None:
         if not math.isclose(loss, expected, rel_tol=1e-6, abs_tol=1e-9 * self.scale):
@@ -279,11 +298,16 @@ class RecordedLoss:
         Raises:
             CompileError: if they differ by more than rounding.
         """
+        masks = self._drawn
         if not whole:
-            indices = [random.Random(repr(found.loss)).choice(list(indices))]  # leaves the user's generators alone
-            found = self(indices, parameters is not None)
+            place = random.Random(repr(found.loss)).randrange(len(indices))  # leaves the user's generators alone
+            indices, masks = [indices[place]], None if masks is None else masks[place : place + 1]
+            found = self(indices, parameters is not None, masks)
         self.random.save_and_seed(repr(found.loss))
-        results = [self.by_model(self.samples.rows[i], self.samples.targets[i]) for i in indices]
+        results = []
+        for i, drawn in zip(indices, [()] * len(indices) if masks is None else masks.tolist()):
+            with self.masks.given(drawn):
+                results.append(self.by_model(self.samples.rows[i], self.samples.targets[i]))
         expected = mean([loss for loss, _ in results])
         _compare("the loss", found.loss, expected.data, 1e-3 * self.scale)
         for replayed, (_, prediction) in zip(found.predictions, results):
