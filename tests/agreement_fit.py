@@ -19,7 +19,7 @@ from optimizers_by_hand import FORMULAS
 import microgrud
 from microgrud import CompileError, Value, log, sin, tanh
 from microgrud.losses import gaussian_nll, smooth_l1, squared_error
-from microgrud.nn import MLP, Module
+from microgrud.nn import MLP, LayerNorm, Linear, Module, PReLU, Sequential
 from microgrud.train import fit
 
 ROWS = [[0.1 * k - 0.35, 0.9 - 0.2 * k] for k in range(8)]
@@ -124,6 +124,8 @@ def _refused(reason: str) -> Refusal:
 FITTED: dict[str, Fitted] = {
     "linear": Fitted(lambda: Model(_linear)),
     "network": Fitted(lambda: MLP(2, [3, 1], activation="tanh", rng=1)),
+    "sequential": Fitted(lambda: Sequential(Linear(2, 3, rng=1), LayerNorm(3, eps=0.1), PReLU(), Linear(3, 1, rng=2))),
+    "frozen layer": Fitted(lambda: Sequential(Linear(2, 3, rng=1).freeze(), "tanh", Linear(3, 1, rng=2))),
     "branch": Fitted(lambda: Model(_branching)),
     "sorting": Fitted(lambda: Model(_sorting)),
     "equality": Fitted(lambda: Model(_comparing)),

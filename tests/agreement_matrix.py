@@ -8,6 +8,7 @@ import random
 
 import agreement_batches  # noqa: F401 - registers its ways
 import agreement_compiled  # noqa: F401 - registers its ways
+import agreement_networks  # noqa: F401 - adds to PROGRAMS
 import agreement_objects  # noqa: F401 - adds to PROGRAMS
 from agreement_losses import LOSSES
 from agreement_nested import NESTED

@@ -81,7 +81,7 @@ class Neuron(Module):
         """
         rows = rows_of(x)
         if rows is not None:
-            return [self(row) for row in rows]  # type: ignore[return-value]
+            return [self(row) for row in rows]
         return self._output(_sample(x, len(self.w), self))
 
     def _output(self, xs: tuple[Number, ...]) -> Value:
