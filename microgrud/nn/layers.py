@@ -18,7 +18,7 @@ from ..common.numbers import Number, as_sequence, is_real_scalar
 from ..engine import Value
 from ..typing import Output
 from .activations import Activation, get_activation
-from .initializers import Initializer, get_initializer, get_random_source
+from .initializers import Initializer, draw_together, get_initializer, get_random_source
 from .module import Module
 from .rows import rows_of
 
@@ -117,7 +117,9 @@ class Layer(Module):
 
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
         nout = _count(nout, "nout")
-        kwargs["rng"] = get_random_source(kwargs.get("rng"))  # one generator for all the neurons
+        rng = kwargs["rng"] = get_random_source(kwargs.get("rng"))  # one generator for all the neurons
+        if "init" in kwargs:
+            kwargs["init"] = draw_together(kwargs["init"], _count(nin, "nin"), nout, rng)
         self.neurons = [Neuron(nin, nout=nout, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Any) -> Output:
