@@ -309,6 +309,19 @@ def test_a_rate_changed_in_the_group_holds_from_the_next_step() -> None:
     assert x.data == -2.0
 
 
+@pytest.mark.parametrize("name", ["sgd", "adamw", "lbfgs"])
+def test_a_setting_as_an_attribute_which_would_have_no_effect_is_refused(name: str) -> None:
+    optimizer = OPTIMIZERS[name]([Value(0.0)])
+    with pytest.raises(
+        AttributeError, match=rf"{type(optimizer).__name__}: each parameter group has its own lr; .*'lr'"
+    ):
+        optimizer.lr = 0.1  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="param_groups"):
+        optimizer.lr  # type: ignore[attr-defined]  # noqa: B018
+    assert "lr" not in vars(optimizer)
+    assert not hasattr(optimizer, "speed")
+
+
 def test_a_group_added_later_starts_its_own_count() -> None:
     x, y = Value(0.0), Value(0.0)
     optimizer = Adam([x], lr=0.1)

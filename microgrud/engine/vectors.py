@@ -145,15 +145,26 @@ def at_least(x: Vector, floor: Vector | float) -> Vector:
     return plain._each(lambda a, b: b if b > a or b != b else a, floor)  # type: ignore[no-any-return]
 
 
-def by_sign(x: Vector, negative: float, zero: float, positive: float) -> Vector:
-    """Return one of three numbers in the place of each, by its sign; NaN where it is NaN.
+def sign(x: Vector) -> Vector:
+    """Compute -1, 0 or 1 for each number; NaN for NaN.
 
-    >>> by_sign(as_vector([-3.0, 0.0, 5.0]), -1.0, 0.0, 1.0)
+    >>> sign(as_vector([-3.0, 0.0, 5.0]))
     array([-1.,  0.,  1.])
     """
     if _HAS_NUMPY:
-        return np.where(x < 0.0, negative, np.where(x > 0.0, positive, np.where(x == 0.0, zero, x)))
-    return as_vector([negative if k < 0.0 else positive if k > 0.0 else zero if k == 0.0 else k for k in x])
+        return np.sign(x)
+    return as_vector([math.copysign(1.0, k) if k < 0.0 or k > 0.0 else abs(k) for k in x])
+
+
+def by_sign(x: Vector, negative: float, zero: float, positive: float) -> Vector:
+    """Return one of three numbers in the place of each, by its sign; that for 0 where it is NaN.
+
+    >>> by_sign(as_vector([-3.0, 0.0, 5.0]), 0.5, 1.0, 1.5)
+    array([0.5, 1. , 1.5])
+    """
+    if _HAS_NUMPY:
+        return np.where(x < 0.0, negative, np.where(x > 0.0, positive, zero))
+    return as_vector([negative if k < 0.0 else positive if k > 0.0 else zero for k in x])
 
 
 def clipped(x: Vector, limit: float) -> Vector:

@@ -59,7 +59,7 @@ class Adadelta(Optimizer):
         rho, eps = group["rho"], group["eps"]
         grad = decayed(group, data, grad)
         square = state["square_avg"] = rho * state.get("square_avg", 0.0) + (1.0 - rho) * grad * grad
-        steps = state.get("acc_delta", as_vector([0.0] * len(grad)))
+        steps = state["acc_delta"] if "acc_delta" in state else as_vector([0.0] * len(grad))
         step = square_root(steps + eps) / square_root(square + eps) * grad
         state["acc_delta"] = rho * steps + (1.0 - rho) * step * step
         new: Vector = data - group["lr"] * step

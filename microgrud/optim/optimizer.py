@@ -47,6 +47,27 @@ def in_c(name: str) -> Callable[[Formula], Formula]:
     return mark
 
 
+class _Setting:
+    """Refuses a setting as an attribute of an optimizer: assigned there, it would have no effect."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: Optimizer | None, kind: type) -> _Setting:
+        if optimizer is None:
+            return self
+        raise AttributeError(self._explanation(optimizer))
+
+    def __set__(self, optimizer: Optimizer, setting: object) -> None:
+        raise AttributeError(self._explanation(optimizer))
+
+    def _explanation(self, optimizer: Optimizer) -> str:
+        return (
+            f"{type(optimizer).__name__}: each parameter group has its own {self.name}; read or set it with "
+            f"`for group in optimizer.param_groups: group[{self.name!r}] = ...`"
+        )
+
+
 class Optimizer:
     """Base class of the optimizers: moves parameters against their gradients.
 
@@ -76,6 +97,12 @@ class Optimizer:
 
     #: Whether the last step of this class has made all parameters finite numbers; None if that is not known.
     made_finite: bool | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in cls.settings:
+            if not hasattr(cls, name):
+                setattr(cls, name, _Setting(name))
 
     def __init__(self, parameters: Iterable[Value] | Iterable[Mapping[str, Any]], **settings: Any) -> None:
         self.defaults = self._checked(settings, type(self).__name__)

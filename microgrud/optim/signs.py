@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from ..common.checks import NOT_NEGATIVE, POSITIVE, Flag, Fractions, NotNegative, declared, pair, real
-from ..engine.vectors import Vector, at_least, by_sign, clipped
+from ..engine.vectors import Vector, at_least, by_sign, clipped, sign
 from .first_order import Parameters
 from .optimizer import Optimizer
 
@@ -59,12 +59,12 @@ class Rprop(Optimizer):
 
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         (shorter, longer), (smallest, largest) = group["etas"], group["step_sizes"]
-        sign = by_sign(grad, -1.0, 0.0, 1.0)  # of signs: a product of small gradients would be 0
-        turn = sign * state.get("prev", 0.0)
+        direction = sign(grad)
+        turn = direction * state.get("prev", 0.0)  # of signs: a product of small gradients would be 0
         size = state.get("step_size", group["lr"]) * by_sign(turn, shorter, 1.0, longer)
         state["step_size"] = size = at_least(clipped(size, largest), smallest)
-        state["prev"] = sign = sign * by_sign(turn, 0.0, 1.0, 1.0)
-        new: Vector = data - size * sign
+        state["prev"] = direction = direction * by_sign(turn, 0.0, 1.0, 1.0)
+        new: Vector = data - size * direction
         return new
 
 
@@ -108,7 +108,7 @@ class Lion(Optimizer):
 
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         (beta1, beta2), lr, mean = group["betas"], group["lr"], state.get("exp_avg", 0.0)
-        direction = by_sign(beta1 * mean + (1.0 - beta1) * grad, -1.0, 0.0, 1.0)
+        direction = sign(beta1 * mean + (1.0 - beta1) * grad)
         state["exp_avg"] = beta2 * mean + (1.0 - beta2) * grad
         new: Vector = data * (1.0 - lr * group["weight_decay"]) - lr * direction
         return new
