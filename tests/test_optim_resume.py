@@ -32,6 +32,7 @@ from microgrud.optim import (
     ReduceLROnPlateau,
     SequentialLR,
 )
+from microgrud.plot import learning_rate_range, race
 from microgrud.train import History, TrainingEvent, fit
 
 ROWS = [[i / 10, (i % 3) / 3] for i in range(10)]
@@ -139,6 +140,32 @@ def test_fit_takes_the_name_of_an_optimizer_and_comes_down(name: str) -> None:
         progress=False,
     )  # fmt: skip
     assert history.epochs[-1].loss < 0.3 * history.epochs[0].loss
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_sweep_of_rates_restores_the_optimizer_and_a_race_runs_it(name: str) -> None:
+    x, y = Value(1.5), Value(-2.0)
+    settings = {key: setting for key, setting in CHANGED[name].items() if key != "maximize"}
+    optimizer = OPTIMIZERS[name]([x, y], **settings)
+
+    def loss() -> Value:
+        return x * x + 2.0 * y * y
+
+    def step() -> tuple[float, float]:
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+        return x.data, y.data
+
+    step()
+    before = x.data, y.data, optimizer.state_dict()
+    learning_rate_range(loss, optimizer, steps=10, progress=False)
+    assert (x.data, y.data, optimizer.state_dict()) == before
+    here = x.data, y.data
+    after = step()
+    fresh = lambda parameters: OPTIMIZERS[name](parameters, **settings)  # noqa: E731
+    walk = race(lambda x, y: x * x + 2.0 * y * y, (1.5, -2.0), {name: fresh}, steps=2, points=5).trajectories[name]
+    assert [tuple(place) for place in walk.positions[1:].tolist()] == [here, after]
 
 
 def test_fit_climbs_with_maximize() -> None:

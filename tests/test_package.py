@@ -69,6 +69,12 @@ for kind in [kind for kind in optim.OPTIMIZERS.values() if kind is not optim.LBF
         history.append(loss.data)
     optimizer.load_state_dict(optimizer.state_dict())
     print(kind.__name__, repr(history[-1]), repr(model([0.5, -1.0]).data))
+    climbing = kind([microgrud.Value(x) for x in (1.5, 0.0, 1e-3)], maximize=True)
+    for gradient in (0.3, -1e-200, 0.0, 1e200, float("inf")):
+        for parameter, factor in zip(climbing.parameters(), (1.0, -0.0, 2.0)):
+            parameter.grad = gradient * factor
+        climbing.step()
+    print([parameter.data for parameter in climbing.parameters()], climbing.state_dict())
 assert microgrud.grad(lambda p: p["w"][0] * p["b"])({"w": [2.0], "b": 3.0}) == {"w": [3.0], "b": 2.0}
 print("done", done, *report)
 """
