@@ -112,6 +112,40 @@ def test_a_removed_hook_is_not_called_any_more_and_others_are() -> None:
     assert counter.steps == 3
 
 
+def test_hooks_run_with_a_step_that_does_not_call_that_of_its_base() -> None:
+    class Resetting(SGD):
+        def step(self, closure: Any = None) -> Any:
+            for parameter in self.parameters():
+                parameter.data = 1.0
+
+    x, counter = Value(0.0), Counter()
+    optimizer = Resetting([x])
+    optimizer.register_step_pre_hook(counter)
+    optimizer.register_step_post_hook(counter)
+    optimizer.step()
+    assert (x.data, counter.steps) == (1.0, 2)
+
+
+def test_the_copy_that_a_hook_makes_runs_its_hooks_too() -> None:
+    optimizer, counter, copies = SGD([Value(1.0)]), Counter(), []
+    counting = optimizer.register_step_pre_hook(counter)
+    copying = optimizer.register_step_post_hook(lambda o, args, kwargs: copies.append(copy.deepcopy((o, counting))))
+    optimizer.step()
+    copying.remove()
+    again, counting_again = copies[0]
+    again.step()
+    assert (counter.steps, counting_again.function.steps) == (1, 2)
+
+
+def test_after_an_error_hooks_run_again() -> None:
+    counter, optimizer = Counter(), LBFGS([Value(1.0)])
+    optimizer.register_step_pre_hook(counter)
+    for _ in range(2):
+        with pytest.raises(TypeError, match="expected a closure"):
+            optimizer.step()
+    assert counter.steps == 2
+
+
 def test_hooks_of_a_subclass_that_calls_step_of_its_base_run_once() -> None:
     class Logged(SGD):
         def step(self, closure: Any = None) -> Any:

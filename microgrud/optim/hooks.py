@@ -6,6 +6,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+#: The ids of the optimizers that are in a step with hooks. An attribute would be copied by a hook that copies one.
+_in_step: set[int] = set()
+
 Step = TypeVar("Step", bound=Callable[..., Any])
 
 
@@ -35,24 +38,34 @@ class StepHook:
 
 
 def hooked(step: Step) -> Step:
-    """Make `step` of an optimizer call the hooks; the decorator of each `step` that moves parameters itself."""
+    """Make a method `step` of an optimizer call the hooks, unless it is called by the `step` of a derived class."""
 
     @wraps(step)
     def with_hooks(self: Any, *args: Any, **kwargs: Any) -> Any:
-        for hook in self._step_pre_hook:
-            changed = hook.function(self, args, kwargs)
-            if changed is not None:
-                if not (isinstance(changed, tuple) and len(changed) == 2):
-                    raise TypeError(
-                        f"{type(self).__name__}.step: expected a pre-hook to return None, or the new arguments "
-                        f"(args, kwargs), got {changed!r}"
-                    )
-                args, kwargs = changed
-        result = step(self, *args, **kwargs)
-        if self._step_post_hook:
-            self.made_finite = None  # a hook may change parameters, too
-        for hook in self._step_post_hook:
-            hook.function(self, args, kwargs)
+        if id(self) in _in_step or not (self._step_pre_hook or self._step_post_hook):
+            return step(self, *args, **kwargs)
+        _in_step.add(id(self))
+        try:
+            for hook in self._step_pre_hook:
+                args, kwargs = _arguments(self, hook.function(self, args, kwargs), args, kwargs)
+            result = step(self, *args, **kwargs)
+            for hook in self._step_post_hook:
+                self.made_finite = None  # the hook may change parameters, too
+                hook.function(self, args, kwargs)
+        finally:
+            _in_step.discard(id(self))
         return result
 
     return with_hooks  # type: ignore[return-value]
+
+
+def _arguments(optimizer: Any, changed: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Return the arguments of the step after a hook that has returned `changed`."""
+    if changed is None:
+        return args, kwargs
+    if not (isinstance(changed, tuple) and len(changed) == 2):
+        raise TypeError(
+            f"{type(optimizer).__name__}.step: expected a pre-hook to return None, or the new arguments "
+            f"(args, kwargs), got {changed!r}"
+        )
+    return changed

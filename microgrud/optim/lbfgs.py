@@ -10,7 +10,6 @@ from ..common.checks import Count, NotNegative, Positive, declared, numbers, one
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.vectors import Vector, as_vector, read_data, read_gradients, write_data
-from .hooks import hooked
 from .linesearch import Point, strong_wolfe
 from .optimizer import Optimizer
 
@@ -83,7 +82,6 @@ class LBFGS(Optimizer):
         super().add_param_group(group)
         self.state[0].update(evaluations=0, steps=[], changes=[])
 
-    @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make up to `max_iter` iterations.
 

@@ -100,6 +100,8 @@ class Optimizer:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "step" in vars(cls):
+            cls.step = hooked(cls.step)  # type: ignore[method-assign]
         for name in cls.settings:
             if not hasattr(cls, name):
                 setattr(cls, name, _Setting(name))
@@ -212,7 +214,7 @@ class Optimizer:
         The hook sees the parameters and gradients before the step, before a closure has run; it may change the
         gradients. If it returns a pair `(args, kwargs)`, these take the place of the arguments. Hooks run in the order
         in which they were registered, also in the trial steps of `learning_rate_range`. An error of a hook ends the
-        step before anything has changed.
+        step before a parameter has changed.
 
         A `state_dict` does not contain hooks. A checkpoint of `fit` contains their names and the state that they keep:
         register the same hooks again before resuming, or `fit` refuses to resume.
