@@ -10,13 +10,14 @@ from collections.abc import Iterable
 
 from . import functions
 from .common.checks import POSITIVE, real
-from .common.numbers import Number, as_sequence
+from .common.numbers import as_sequence
 from .engine import ops
+from .typing import AnyNumber, Number, binary
 
 _positive = real(POSITIVE)
 
 
-def softsign(x: Number) -> Number:
+def softsign(x: AnyNumber) -> AnyNumber:
     """Compute x/(1 + |x|).
 
     d softsign(x)/dx = 1/(1 + |x|)**2.
@@ -28,10 +29,13 @@ def softsign(x: Number) -> Number:
     """
     size = functions.abs(x)
     # The two terms in the slope of a quotient would cancel for large x; in this form there is one.
-    return ops.choose(size < 1.0, lambda: x / (1.0 + size), lambda: functions.sign(x) * (1.0 - 1.0 / (1.0 + size)))
+    result: AnyNumber = ops.choose(
+        size < 1.0, lambda: x / (1.0 + size), lambda: functions.sign(x) * (1.0 - 1.0 / (1.0 + size))
+    )
+    return result
 
 
-def mish(x: Number) -> Number:
+def mish(x: AnyNumber) -> AnyNumber:
     """Compute x*tanh(softplus(x)).
 
     d mish(x)/dx = tanh(s) + x*sigmoid(x)/cosh(s)**2, s = softplus(x).
@@ -42,12 +46,13 @@ def mish(x: Number) -> Number:
     0.0
     """
     # Beyond 800, mish is relu to the last bit, with all derivatives; at an infinity the product would be NaN.
-    return ops.choose(
+    result: AnyNumber = ops.choose(
         (x > -800.0) & (x < 800.0), lambda: x * functions.tanh(functions.softplus(x)), lambda: functions.relu(x)
     )
+    return result
 
 
-def selu(x: Number) -> Number:
+def selu(x: AnyNumber) -> AnyNumber:
     """Compute scale*elu(x, alpha), whose outputs keep mean 0 and variance 1 through the layers of a network.
 
     scale = 1.0507009873554805, alpha = 1.6732632423543772; the slope at 0 is scale.
@@ -60,7 +65,7 @@ def selu(x: Number) -> Number:
     return 1.0507009873554805 * functions.elu(x, 1.6732632423543772)
 
 
-def celu(x: Number, alpha: float = 1.0) -> Number:
+def celu(x: AnyNumber, alpha: float = 1.0) -> AnyNumber:
     """Compute x for x >= 0, and alpha*(exp(x/alpha) - 1) below, an `elu` whose slope is continuous for every alpha.
 
     d celu(x)/dx = 1 for x >= 0, exp(x/alpha) below.
@@ -79,10 +84,11 @@ def celu(x: Number, alpha: float = 1.0) -> Number:
     """
     alpha = _positive("celu: alpha", alpha)
     below = ops.choose(x < 0.0, x, 0.0)  # a recording computes both alternatives, and exp may overflow
-    return ops.choose(x < 0.0, lambda: alpha * functions.expm1(below / alpha), x)
+    result: AnyNumber = ops.choose(x < 0.0, lambda: alpha * functions.expm1(below / alpha), x)
+    return result
 
 
-def relu6(x: Number) -> Number:
+def relu6(x: AnyNumber) -> AnyNumber:
     """Compute min(max(x, 0), 6).
 
     The slope is 1 inside (0, 6), otherwise 0.
@@ -93,7 +99,7 @@ def relu6(x: Number) -> Number:
     return functions.clip(x, 0.0, 6.0)
 
 
-def hardtanh(x: Number, low: float = -1.0, high: float = 1.0) -> Number:
+def hardtanh(x: AnyNumber, low: float = -1.0, high: float = 1.0) -> AnyNumber:
     """Compute min(max(x, low), high), which is `clip` with bounds that suit an activation.
 
     The slope is 1 inside (low, high), otherwise 0.
@@ -107,7 +113,7 @@ def hardtanh(x: Number, low: float = -1.0, high: float = 1.0) -> Number:
     return functions.clip(x, low, high)
 
 
-def hardsigmoid(x: Number) -> Number:
+def hardsigmoid(x: AnyNumber) -> AnyNumber:
     """Compute min(max(x + 3, 0), 6)/6.
 
     The slope is 1/6 inside (-3, 3), otherwise 0.
@@ -118,7 +124,7 @@ def hardsigmoid(x: Number) -> Number:
     return (functions.clip(x, -3.0, 3.0) + 3.0) / 6.0
 
 
-def hardswish(x: Number) -> Number:
+def hardswish(x: AnyNumber) -> AnyNumber:
     """Compute x*hardsigmoid(x).
 
     The slope is 0 below -3, (2*x + 3)/6 inside, 1 above 3; 0 at -3 and 1 at 3.
@@ -131,6 +137,7 @@ def hardswish(x: Number) -> Number:
     return functions.maximum(x, -3.0) * hardsigmoid(x)  # -infinity times 0 would be NaN
 
 
+@binary
 def prelu(x: Number, slope: Number) -> Number:
     """Compute x for x >= 0, and slope*x below, with a slope that may be a parameter: `leaky_relu` without a default.
 
@@ -144,7 +151,7 @@ def prelu(x: Number, slope: Number) -> Number:
     return functions.leaky_relu(x, slope)
 
 
-def glu(xs: Iterable[Number]) -> list[Number]:
+def glu(xs: Iterable[AnyNumber]) -> list[AnyNumber]:
     """Compute a[i]*sigmoid(b[i]) for the first half a and the second half b of a sequence.
 
     Source: Dauphin, Fan, Auli and Grangier (2017), Language modeling with gated convolutional networks,
@@ -163,7 +170,7 @@ def glu(xs: Iterable[Number]) -> list[Number]:
     return [a * functions.sigmoid(b) for a, b in zip(numbers, numbers[half:])]
 
 
-def softmin(xs: Iterable[Number]) -> list[Number]:
+def softmin(xs: Iterable[AnyNumber]) -> list[AnyNumber]:
     """Compute exp(-x[i]) / (exp(-x[0]) + exp(-x[1]) + ...): the `softmax` of -x.
 
     Raises:

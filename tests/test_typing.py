@@ -10,14 +10,17 @@ import inspect
 import pickle
 import re
 import runpy
+import sys
 import typing
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from public_names import public_names
 
 import microgrud as mg
-from microgrud import Value, functions, losses
+from microgrud import Value, activations, functions, losses
+from microgrud.engine.ops import TABLE
 from microgrud.tape import Compiled
 from microgrud.typing import AnyNumber, Number, Output, binary, loss, reduction
 
@@ -126,6 +129,22 @@ def test_a_typed_function_keeps_its_signature_and_its_docstring(name: str) -> No
     )
     assert definition
     assert str(inspect.signature(function)).replace("'", "") == f"({definition[1]}) -> {definition[2]}"
+
+
+def test_the_functions_of_numbers_are_typed() -> None:
+    names = [name for name in public_names(mg) if name in TABLE]
+    places = [(mg, names), (losses, losses.__all__), (activations, vars(activations))]
+    functions = [inspect.unwrap(getattr(module, name)) for module, names in places for name in names]
+    compared = 0
+    for function in functions:
+        signature = str(inspect.signature(function)) if inspect.isfunction(function) else ""
+        if "Number" in signature:
+            module = sys.modules[function.__module__]
+            assert getattr(module, "Number", Number) is Number, (
+                f"{function.__name__}: import Number from microgrud.typing"
+            )
+            compared += 1
+    assert compared > 50
 
 
 def test_types_serve_as_annotations_while_a_program_runs() -> None:

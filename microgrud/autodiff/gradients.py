@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
-from ..common.numbers import Number, as_float, is_real_scalar
+from ..common.numbers import as_float, is_real_scalar
 from ..engine import Value
 from ..engine.seeding import seeded
+from ..typing import Number
 from .subgraph import Subgraph
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from .. import functions
 from ..common.checks import ANY, real, whole
-from ..common.numbers import Interval, Number, as_float, as_sequence, describe_operands
+from ..common.numbers import Interval, as_float, as_sequence, describe_operands
 from ..engine import Value, ops, tracing
 from ..engine.integers import IntegerArgument, take
-from ..typing import loss
+from ..typing import Number, loss
 from .pairing import as_number, check_lengths, check_probability, is_number
 from .reduction import Reduction, check_reduction, negated, reduced
 
@@ -65,7 +65,7 @@ def cross_entropy(
     where = "cross_entropy"
     smoothing = _share("cross_entropy: label_smoothing", label_smoothing)
 
-    def likelihood(logits: Sequence[Number], target: Any, weights: Sequence[Number] | None) -> Number:
+    def likelihood(logits: Sequence[Number], target: Any, weights: Sequence[Number] | None) -> Any:
         return _smoothed(logits, target, weights, smoothing, where)
 
     return _over_samples(prediction, target, likelihood, weight, ignore_index, reduction, where)
@@ -73,7 +73,7 @@ def cross_entropy(
 
 def _smoothed(
     logits: Sequence[Number], target: Any, weights: Sequence[Number] | None, smoothing: float, where: str
-) -> Number:
+) -> Any:
     """Return the log-likelihood of a target, with weights for the classes; all its terms have one sign."""
     n = len(logits)
     if not is_number(target):
@@ -130,7 +130,7 @@ def negative_log_likelihood(
     """
     where = "negative_log_likelihood"
 
-    def likelihood(log_probabilities: Sequence[Number], target: Any, weights: Sequence[Number] | None) -> Number:
+    def likelihood(log_probabilities: Sequence[Number], target: Any, weights: Sequence[Number] | None) -> Any:
         _check_log_probabilities(log_probabilities, where)
         n = len(log_probabilities)
         chosen = _at_class(log_probabilities.__getitem__, n, target, where)
@@ -252,7 +252,8 @@ def _over_samples(
     if weight is None and ignore_index is None:
         return negated(reduced([likelihood(x, t, None) for x, t in samples], pairs, reduction, where))
     weights = None if weight is None else _weights(weight, samples, where)
-    terms, counts = [], []
+    terms: list[Number] = []
+    counts: list[Number] = []
     for x, t in samples:
         kept = 1.0 if ignore_index is None or not is_number(t) else _kept(t, len(x), ignore_index, where)
         plain = not isinstance(kept, Value)

@@ -7,9 +7,9 @@ from typing import Any
 
 from .. import functions
 from ..common.checks import NOT_NEGATIVE, POSITIVE, real
-from ..common.numbers import Number, as_float, describe_operands
+from ..common.numbers import as_float, describe_operands
 from ..engine import ops
-from ..typing import loss
+from ..typing import Number, loss
 from .pairing import flat, paired
 from .reduction import Reduction, reduced
 
@@ -87,7 +87,7 @@ def huber(prediction: Any, target: Any, delta: float = 1.0, *, reduction: Reduct
     return reduced([_huber(p - t, delta) for p, t in flat(pairs)], pairs, reduction, where)
 
 
-def _huber(residual: Number, delta: float) -> Number:
+def _huber(residual: Number, delta: float) -> Any:
     return ops.choose(
         (residual >= -delta) & (residual <= delta),
         lambda: 0.5 * functions.square(residual),
@@ -122,7 +122,7 @@ def smooth_l1(prediction: Any, target: Any, beta: float = 1.0, *, reduction: Red
     return reduced([_smooth_l1(p - t, beta) for p, t in flat(pairs)], pairs, reduction, where)
 
 
-def _smooth_l1(residual: Number, beta: float) -> Number:
+def _smooth_l1(residual: Number, beta: float) -> Any:
     if beta == 0.0:
         return functions.abs(residual)
     return ops.choose(
@@ -227,7 +227,7 @@ def poisson_nll(
     return reduced(terms, pairs, reduction, where)
 
 
-def _log_factorial(t: Number) -> Number:
+def _log_factorial(t: Number) -> Any:
     safe = ops.choose(t > 1.0, t, 1.0)  # a recording computes both alternatives
     return ops.choose(t > 1.0, lambda: safe * functions.log(safe) - safe + 0.5 * functions.log(_TWO_PI * safe), 0.0)
 

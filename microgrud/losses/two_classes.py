@@ -6,9 +6,9 @@ from typing import Any
 
 from .. import functions
 from ..common.checks import ANY, real
-from ..common.numbers import Number, describe_operands
+from ..common.numbers import describe_operands
 from ..engine import Value
-from ..typing import loss
+from ..typing import Number, loss
 from .pairing import check_probability, flat, paired
 from .reduction import Reduction, negated, reduced
 
