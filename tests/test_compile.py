@@ -1276,7 +1276,7 @@ def test_objects_in_one_state_share_a_recording() -> None:
     compiled = compile(lambda settings, x: settings.scale * x)
     for made in (Frozen, Slotted, Settings):
         assert [compiled(made(scale), 3.0) for scale in (2.0, 5.0, 2.0, 5.0)] == [6.0, 15.0, 6.0, 15.0]
-    assert compiled.stats["signatures"] == 6
+    assert compiled.stats["signatures"] == 5  # the field of Frozen, a dataclass, is a number of the recording
 
 
 def test_a_model_among_the_arguments() -> None:

@@ -13,13 +13,16 @@ from ..common.numbers import Number, is_real_scalar
 from ..engine import Value
 from ..engine.tracing import given_array
 from ..engine.truth import as_operand
+from .containers import opened, place_of
+from .tables import is_table, table_as_array
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-#: Lists, tuples and dicts without their leaves: for each, a function that makes it from its items, and the templates of
-#: the items; None for a leaf. Only `filled` calls the function, since a subclass may convert or compare its items.
+#: Containers (see containers.py) without their leaves: for each, a function that makes it from its items, and the
+#: templates of the items; None for a leaf. Only `filled` calls the function, since a subclass may convert or compare
+#: its items.
 Template: TypeAlias = "tuple[Callable[[list[Any]], Any], list[Template]] | None"
 
 
@@ -30,7 +33,7 @@ class Structure:
     Attributes:
         shapes: for each leaf in order, the shape of an array, or None for a single number.
         paths: for each leaf in order, its place: `"['w'][1]"`.
-        template: the lists, tuples and dicts without the leaves.
+        template: the containers without the leaves.
     """
 
     shapes: tuple[tuple[int, ...] | None, ...]
@@ -91,33 +94,18 @@ _SINGLE = Structure((None,), ("",), None)
 _SINGLE_ARGUMENT = Structure((None,), ("[0]",), None)
 
 
-def opened(tree: Any) -> tuple[Sequence[Any], Iterable[Any], Callable[[list[Any]], Any]] | None:
-    """Open a list, tuple, named tuple or dict; return None for anything else, which is a leaf.
-
-    Returns:
-        The keys (or indices) of the items, the items, and a function that makes the same of other items.
-    """
-    if isinstance(tree, (list, tuple)):
-        kind: Any = type(tree)  # the class of a named tuple takes its items as separate arguments
-        return range(len(tree)), tree, kind._make if hasattr(kind, "_fields") else kind
-    if isinstance(tree, dict):
-        keys = list(tree)
-        return keys, tree.values(), lambda items: dict(zip(keys, items))
-    return None
-
-
 def template_of(tree: Any, visit: Callable[[Any, str], object] = lambda leaf, place: None, where: str = "") -> Template:
-    """Return the template of lists, tuples and dicts; call `visit(leaf, place)` for each leaf, in order."""
+    """Return the template of containers; call `visit(leaf, place)` for each leaf, in order."""
     found = opened(tree)
     if found is None:
         visit(tree, where)
         return None
     keys, items, make = found
-    return make, [template_of(item, visit, f"{where}[{key!r}]") for key, item in zip(keys, items)]
+    return make, [template_of(item, visit, where + place_of(key)) for key, item in zip(keys, items)]
 
 
 def filled(template: Template, leaves: Iterator[Any]) -> Any:
-    """Return the lists, tuples and dicts of a template with these leaves."""
+    """Return the containers of a template with these leaves."""
     if template is None:
         return next(leaves)
     make, parts = template
@@ -125,7 +113,7 @@ def filled(template: Template, leaves: Iterator[Any]) -> Any:
 
 
 def map_leaves(f: Callable[[Any, str], Any], tree: Any, where: str = "") -> Any:
-    """Return the same lists, tuples and dicts with `f(leaf, place)` in place of each leaf.
+    """Return the same containers with `f(leaf, place)` in place of each leaf.
 
     >>> map_leaves(lambda x, place: f"{place} = {x}", {"w": [1.0, 2.0]}, "x")
     {'w': ["x['w'][0] = 1.0", "x['w'][1] = 2.0"]}
@@ -136,7 +124,7 @@ def map_leaves(f: Callable[[Any, str], Any], tree: Any, where: str = "") -> Any:
 
 
 def leaves_of(tree: Any) -> list[Any]:
-    """Return the leaves of lists, tuples and dicts, in order."""
+    """Return the leaves in containers, in order."""
     found: list[Any] = []
     template_of(tree, lambda leaf, _: found.append(leaf))
     return found
@@ -208,7 +196,8 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
     """Split a nested structure into its numbers, in order, and the structure without them.
 
     Args:
-        tree: a number, a Value, a NumPy array, or a list, tuple, named tuple or dict of structures.
+        tree: a number, a Value, an array, a table or column of pandas, polars or PyArrow (as an array), or a list,
+            tuple, named tuple, dict or dataclass of structures, in which None has no numbers.
         where: the name of the argument, for error messages.
         exact: True to keep complex and mpmath numbers as they are, instead of refusing or rounding them.
 
@@ -224,12 +213,16 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
     """
     if isinstance(tree, Value) or type(tree) is float:  # 0.2 us instead of 2
         return [tree], _SINGLE
+    if tree is None:  # most likely a function that returns nothing
+        raise _not_numbers(tree, where)
     numbers: list[Number] = []
     shapes: list[tuple[int, ...] | None] = []
     paths: list[str] = []
 
     def add(leaf: Any, path: str) -> None:
         shape = None
+        if not isinstance(leaf, Value) and is_table(leaf):
+            leaf = table_as_array(leaf, where + path)
         if isinstance(leaf, Value):
             numbers.append(leaf)
         elif is_array(leaf) or hasattr(type(leaf), "takes_truths"):  # which an array of a recording has
@@ -241,15 +234,18 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
         elif is_real_scalar(leaf) or (exact and isinstance(leaf, complex)):
             numbers.append(_number(leaf, where + path, exact))
         else:
-            raise TypeError(
-                f"{where}{path}: expected a number, a NumPy array, or a list, tuple or dict of them, got "
-                f"{type(leaf).__name__}"
-            )
+            raise _not_numbers(leaf, where + path)
         shapes.append(shape)
         paths.append(path)
 
     template = template_of(tree, add)
     return numbers, Structure(tuple(shapes), tuple(paths), template)
+
+
+def _not_numbers(x: Any, where: str) -> TypeError:
+    return TypeError(
+        f"{where}: expected a number, a NumPy array, or a list, tuple or dict of them, got {type(x).__name__}"
+    )
 
 
 def numbers_in(tree: Any, where: str) -> list[Number]:

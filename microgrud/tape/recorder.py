@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..autodiff.containers import opened
 from ..autodiff.outside import keeps_results
-from ..autodiff.trees import Structure, flatten, opened
+from ..autodiff.trees import Structure, flatten
 from ..common.numbers import Number
 from ..engine import Value, ops, tracing
 from ..engine.grad_mode import enable_grad

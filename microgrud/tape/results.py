@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..autodiff.trees import Structure, Template, opened
+from ..autodiff.containers import opened
+from ..autodiff.trees import Structure, Template
 from ..engine.vectors import Vector
 from .native import native_tape
 

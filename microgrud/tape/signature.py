@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autodiff.trees import check_unmasked, even_array, flatten, indexed, opened
+from ..autodiff.containers import is_dataclass, opened, place_of
+from ..autodiff.tables import is_table, table_as_array
+from ..autodiff.trees import check_unmasked, even_array, flatten, indexed
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.integers import IntegerArgument
@@ -149,9 +151,9 @@ class _Reader:
             return self.array(x, where)
         found = opened(x)
         if found is not None:
-            return self.container(type(x), *found, where)
-        if hasattr(x, "to_numpy") and not isinstance(x, type):
-            return self.array(_as_array(x, where), where)
+            return self.container(x, *found, where)
+        if is_table(x):
+            return self.array(table_as_array(x, f"compile: {where}"), where)
         try:
             number = as_float(x, where)
         except TypeError:
@@ -160,11 +162,11 @@ class _Reader:
         return self.number(number)
 
     def container(
-        self, kind: type, keys: Sequence[Any], items: Iterable[Any], make: Callable[..., Any], where: str
+        self, x: Any, keys: Sequence[Any], items: Iterable[Any], make: Callable[..., Any], where: str
     ) -> tuple[Hashable, Callable[..., Any]]:
-        """Read what `opened` has returned for a list, tuple or dict."""
-        start = len(self.parts)
-        parts = [self.read(item, f"{where}[{key!r}]") for key, item in zip(keys, items)]
+        """Read what `opened` has returned for a container."""
+        kind, start, before = type(x), len(self.parts), (self.count, len(self.integers))
+        parts = [self.read(item, where + place_of(key)) for key, item in zip(keys, items)]
         name = kind.__name__ if kind in (list, tuple) else "other"
         inside = {part.kind for part in self.parts[start:]}
         if kind is dict and all(type(key) is str for key in keys):
@@ -174,8 +176,13 @@ class _Reader:
             self.parts[start:] = [ArgumentPart(name, len(keys), self.parts[start].first)]
         else:
             self.parts.insert(start, ArgumentPart(name, len(keys)))
-        own = tuple([part[0] for part in parts])
-        signature = ("dict", tuple(zip(keys, own))) if issubclass(kind, dict) else (kind, own)
+        own = [part[0] for part in parts]
+        if is_dataclass(x) and before == (self.count, len(self.integers)):
+            # Settings without numbers, which the function may know by their identity.
+            return ("static", state_of(x)), lambda numbers, integers, wrap: x
+        signature: tuple[Any, ...] = (kind, tuple(zip(keys, own) if is_dataclass(x) else own))
+        if issubclass(kind, dict):
+            signature = ("dict", tuple(zip(keys, own)), *[kind] * (kind is not dict))
         return signature, lambda numbers, integers, wrap: make([part[1](numbers, integers, wrap) for part in parts])
 
     def array(self, x: np.ndarray | RecordedTruths, where: str) -> tuple[Hashable, Callable[..., Any]]:
@@ -194,9 +201,9 @@ class _Reader:
 
     def batch(self, x: Any, where: str) -> tuple[Hashable, Callable[..., Any]]:
         """Read an argument whose first axis is that of the samples, as arrays with one number per sample."""
-        given_list = not hasattr(x, "dtype") and not hasattr(x, "to_numpy")
+        given_list = not hasattr(x, "dtype") and not is_table(x)
         check_unmasked(x, f"compile: {where}")
-        array = _as_array(x, where) if hasattr(x, "to_numpy") else even_array(x, f"compile: {where}")
+        array = (table_as_array if is_table(x) else even_array)(x, f"compile: {where}")
         if array.ndim and array.dtype == object:
             numbers, structure = flatten(array, f"compile: {where}")
             array = structure.rebuild(numbers)
@@ -249,22 +256,6 @@ class _Reader:
             return as_integers(array) if whole else as_truths(wrap(array)) if bools else wrap(array)
 
         return rebuild
-
-
-def _as_array(x: Any, where: str) -> np.ndarray:
-    """Return a table or a column as an array; the objects of columns that may have missing values become numbers."""
-    array: np.ndarray = x.to_numpy()
-    if array.dtype != object:
-        return array
-    items = array.ravel().tolist()
-    if any(item is None or type(item).__name__ == "NAType" for item in items):
-        raise TypeError(
-            f"compile: {where}: expected numbers, got a column with missing values; write .fillna(number) to put a "
-            "number in their place, or .dropna() to leave them out"
-        )
-    if all(isinstance(item, (bool, int, float)) for item in items):
-        return np.array(items).reshape(array.shape)
-    return array
 
 
 def read_arguments(
@@ -375,6 +366,9 @@ def _arrays_in(part: Any, name: str) -> Iterator[tuple[str, bool, tuple[int, ...
     elif kind == "dict":
         for key, item in part[1]:
             yield from _arrays_in(item, f"{name}[{key!r}]")
+    elif hasattr(kind, "__dataclass_fields__"):
+        for key, item in part[1]:
+            yield from _arrays_in(item, f"{name}.{key}")
     elif isinstance(kind, type):  # of a sequence
         fields = getattr(kind, "_fields", None)
         for i, item in enumerate(part[1]):

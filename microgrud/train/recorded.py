@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autodiff.containers import opened
 from ..autodiff.gradients import numbers_of_gradient
-from ..autodiff.trees import flatten, opened, template_of
+from ..autodiff.trees import flatten, template_of
 from ..engine import Value, topological_order, tracing
 from ..engine.identity import all_identical
 from ..engine.vectors import Vector, add_to_gradients, write_gradients

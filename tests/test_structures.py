@@ -1,0 +1,181 @@
+"""Structures: None, dataclasses, dicts that keep their class, and columns and tables of other libraries."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from microgrud import Value, compile, grad, hessian, hvp, jacobian, jvp, sin, value_and_grad
+from microgrud.testing import check_gradients
+
+
+@dataclass(frozen=True)
+class Line:
+    slope: Any
+    offset: Any = 0.0
+    name: str | None = None
+
+    def at(self, x: Any) -> Any:
+        return self.slope * x + self.offset
+
+
+@dataclass
+class Box:
+    """A class whose constructor refuses Values, and which caches what it computes."""
+
+    sides: list[Any]
+    made: int = field(default=1, repr=False)
+
+    def __post_init__(self) -> None:
+        if not all(type(side) is float for side in self.sides):
+            raise TypeError("expected floats")
+
+    @functools.cached_property
+    def area(self) -> Any:
+        return self.sides[0] * self.sides[1]
+
+
+def error(line: Line) -> Any:
+    return sin(line.at(2.0)) ** 2
+
+
+WAYS = {"eager": lambda transform, f: transform(f), "compiled": lambda transform, f: compile(transform(f))}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_dataclass_is_a_structure(way: Any) -> None:
+    line = Line(0.3, 0.1)
+    slopes = way(grad, error)(line)
+    assert isinstance(slopes, Line)
+    assert slopes.name is None
+    inner = float(2 * np.sin(0.7) * np.cos(0.7))
+    assert (slopes.slope, slopes.offset) == pytest.approx((2 * inner, inner), rel=1e-14)
+    second = way(hessian, error)(line)
+    curvature = float(2 * np.cos(1.4))
+    assert second.slope.slope == pytest.approx(4 * curvature, rel=1e-14)
+    assert second.offset.slope == pytest.approx(2 * curvature, rel=1e-14)
+    product = hvp(error, line, Line(1.0, 10.0))
+    assert product.offset == pytest.approx(12 * curvature, rel=1e-14)
+
+
+def test_a_compiled_function_takes_and_returns_dataclasses() -> None:
+    shifted = compile(lambda line, by: Line(line.slope, line.offset + by, line.name))
+    assert shifted(Line(1.0, 2.0), 3.0) == Line(1.0, 5.0)
+    assert shifted(Line(2.0, 4.0), 3.0) == Line(2.0, 7.0)
+    assert shifted.stats["signatures"] == 1
+    assert pickle.loads(pickle.dumps(shifted))(Line(5.0, 0.0), 1.0) == Line(5.0, 1.0)
+    assert compile(error).value_and_grad(Line(0.3, 0.1))[1] == grad(error)(Line(0.3, 0.1))
+    assert compile(lambda line, x: line.at(x), batched="x")(Line(2.0, 1.0), np.array([1.0, 3.0])) == 5.0
+
+
+def test_what_a_dataclass_has_cached_is_not_in_its_copies() -> None:
+    box = Box([2.0, 3.0])
+    assert box.area == 6.0
+    assert grad(lambda b: b.area)(box).sides == [3.0, 2.0]
+    area = compile(lambda b: b.area)
+    assert [area(box), area(Box([4.0, 5.0]))] == [6.0, 20.0]
+    box.sides[0] = 10.0
+    assert area(box) == 30.0  # and not the 6.0 of the cache, which the user would see
+
+
+def test_settings_without_numbers_keep_their_identity() -> None:
+    plain = Line("a", "b")
+    chosen = {id(plain): 2.0}
+    assert compile(lambda x, line: x * chosen[id(line)])(3.0, plain) == 6.0
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_none_has_no_numbers(way: Any) -> None:
+    def f(p: Any) -> Any:
+        return p["w"] ** 2 if p["b"] is None else p["w"] * p["b"]
+
+    assert way(grad, f)({"w": 3.0, "b": None}) == {"w": 6.0, "b": None}
+    assert way(grad, f)({"w": 3.0, "b": 5.0}) == {"w": 5.0, "b": 3.0}
+    assert way(jacobian, lambda x: [x * x, None])(3.0) == [6.0, None]
+    assert jvp(lambda x: (x * x, None), 3.0, 1.0) == ((9.0, None), (6.0, None))
+    compiled = compile(lambda x: {"y": x, "z": None})
+    assert [compiled(1.0), compiled(2.0)] == [{"y": 1.0, "z": None}, {"y": 2.0, "z": None}]
+    with pytest.raises(TypeError, match="expected a number, .* got NoneType"):
+        compile(lambda x: None)(1.0)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_dicts_keep_their_class(way: Any) -> None:
+    g = way(grad, lambda p: p["b"] ** 2 if isinstance(p, OrderedDict) else p["b"])
+    slopes = g(OrderedDict(b=2.0, a=3.0))
+    assert type(slopes) is OrderedDict
+    assert list(slopes.items()) == [("b", 4.0), ("a", 0.0)]
+    assert g({"b": 2.0, "a": 3.0}) == {"b": 1.0, "a": 0.0}  # of another class, so of another recording
+    counts = way(grad, lambda c: c["x"] ** 2 + sum([c.get("y", 0.0)]))(defaultdict(float, x=2.0))
+    assert type(counts) is defaultdict
+    assert counts == {"x": 4.0}
+    assert counts["absent"] == 0.0
+
+
+COLUMNS = {
+    "Series": pd.Series([1.0, 2.0]),
+    "nullable": pd.Series([1, 2], dtype="Int64"),
+    "nullable floats": pd.Series([1.0, 2.0], dtype="Float64"),
+    "Arrow": pd.Series([1.0, 2.0], dtype="double[pyarrow]"),
+    "Arrow integers": pd.Series([1, 2], dtype="int64[pyarrow]"),
+    "sparse": pd.Series(pd.arrays.SparseArray([1.0, 2.0])),
+    "PyArrow": pa.array([1.0, 2.0]),
+    "PyArrow, chunks": pa.chunked_array([[1.0], [2.0]]),
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
+def test_a_column_is_an_array(column: Any) -> None:
+    def f(x: Any) -> Any:
+        return (x * x * x).sum()
+
+    for compute in (grad(f), compile(grad(f))):
+        assert compute(column).tolist() == [3.0, 12.0]
+    assert value_and_grad(compile(f))(column)[0] == 9.0
+    assert compile(f)(column) == 9.0
+    assert compile(lambda x, w: w * x, batched="x").value_and_grad(column, 2.0, argnums=1) == (3.0, 1.5)
+
+
+TABLES = {
+    "frame": pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}),
+    "mixed": pd.DataFrame({"a": pd.Series([1, 2], dtype="Int64"), "b": pd.Series([3.0, 4.0], dtype="double[pyarrow]")}),
+    "PyArrow": pa.table({"a": [1.0, 2.0], "b": [3, 4]}),
+}
+
+
+def test_gradients_of_columns_can_be_checked() -> None:
+    def f(x: Any, line: Any) -> Any:
+        return line.at(x[0] * x[1])
+
+    report = check_gradients(f, COLUMNS["nullable floats"], Line(2.0))
+    assert [verdict.inputs for verdict in report.verdicts] == [("x[0]",), ("x[1]",), ("line.slope",), ("line.offset",)]
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_a_table_is_an_array_of_rows(table: Any) -> None:
+    assert grad(lambda t: (t[:, 0] * t[:, 1]).sum())(table).tolist() == [[3.0, 1.0], [4.0, 2.0]]
+    assert compile(lambda row: row[0] * row[1], batched="row")(table) == 5.5
+
+
+def test_missing_numbers_are_nan_and_missing_truth_values_an_error() -> None:
+    gaps = pd.Series([1.0, None], dtype="Float64")
+    assert np.isnan(grad(lambda x: x[0] * x[1])(gaps)).tolist() == [True, False]
+    assert np.isnan(compile(lambda x: x[0] * x[1])(pa.array([1.0, None])))
+    for wrong in (pd.Series([True, None], dtype="boolean"), pa.array([True, None])):
+        with pytest.raises(TypeError, match=r"argument 0 of <lambda>: expected numbers, got a column with missing"):
+            grad(lambda x: x[0])(wrong)
+
+
+def test_values_in_structures_stay_connected() -> None:
+    w = Value(3.0)
+    slopes = grad(error)(Line(w, 0.1))
+    slopes.slope.backward()
+    assert w.grad == pytest.approx(hessian(error)(Line(3.0, 0.1)).slope.slope, rel=1e-14)
