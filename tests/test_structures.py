@@ -13,7 +13,23 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from microgrud import Value, compile, grad, hessian, hvp, jacobian, jvp, sin, value_and_grad
+from microgrud import (
+    Value,
+    compile,
+    enable_grad,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jvp,
+    no_grad,
+    sin,
+    value_and_grad,
+    vjp,
+)
+from microgrud.losses import squared_error
+from microgrud.nn import MLP
 from microgrud.testing import check_gradients
 
 
@@ -179,3 +195,60 @@ def test_values_in_structures_stay_connected() -> None:
     slopes = grad(error)(Line(w, 0.1))
     slopes.slope.backward()
     assert w.grad == pytest.approx(hessian(error)(Line(3.0, 0.1)).slope.slope, rel=1e-14)
+
+
+# --- a module as an argument -----------------------------------------------------------------------------------------
+
+
+def loss(model: MLP, x: Any) -> Any:
+    return squared_error(model(x), 0.25)
+
+
+def by_hand(x: list[float]) -> dict[str, float]:
+    model = MLP(2, [2, 1], activation="tanh", rng=0)
+    with enable_grad():
+        loss(model, x).backward()
+    return {name: p.grad for name, p in model.named_parameters()}
+
+
+def test_the_derivatives_with_respect_to_a_module_have_the_names_of_its_parameters() -> None:
+    model, x = MLP(2, [2, 1], activation="tanh", rng=0), [0.5, -1.0]
+    with no_grad():
+        assert grad(loss)(model, x) == by_hand(x)
+        value, (slopes, of_x) = value_and_grad(loss, argnums=(0, 1))(model, x)
+        assert (value, slopes) == (loss(model, x).data, by_hand(x))
+        assert of_x == grad(loss, argnums=1)(model, x)
+        direction = dict.fromkeys(slopes, 0.5)
+        assert jvp(loss, (model, x), (direction, [0.0, 0.0]))[1] == pytest.approx(0.5 * sum(slopes.values()), rel=1e-14)
+        assert vjp(loss, model, x)[1](1.0)[0] == slopes
+        second = hessian(loss)(model, x)
+        assert list(second) == list(second["layers.0.neurons.0.b"]) == list(slopes)
+        product = hvp(loss, (model, x), direction)
+        assert product["layers.0.neurons.0.b"] == pytest.approx(
+            0.5 * sum(second["layers.0.neurons.0.b"].values()), rel=1e-12
+        )
+        assert jacfwd(loss)(model, x) == pytest.approx(slopes, rel=1e-14)
+    assert all(p.grad == 0.0 for p in model.parameters())
+
+
+def test_a_penalty_on_the_gradient_of_a_module_trains_it() -> None:
+    model, x = MLP(2, [2, 1], activation="tanh", rng=0), [0.5, -1.0]
+
+    def penalty(model: MLP) -> Any:
+        return sum(slope**2 for slope in grad(loss)(model, x).values())
+
+    penalty(model).backward()
+    with no_grad():
+        second, slopes = hessian(loss)(model, x), grad(loss)(model, x)
+    for name, p in model.named_parameters():
+        assert p.grad == pytest.approx(2.0 * sum(second[name][other] * slopes[other] for other in slopes), rel=1e-12)
+
+
+def test_a_recording_of_derivatives_reads_the_parameters_of_a_module_at_each_call() -> None:
+    model, x = MLP(2, [2, 1], activation="tanh", rng=0), [0.5, -1.0]
+    compiled = compile(lambda x: grad(loss)(model, x))
+    assert compiled(x) == pytest.approx(by_hand(x), rel=1e-14)
+    model.layers[0].neurons[0].b.data = 0.75
+    with no_grad():
+        assert compiled(x) == pytest.approx(grad(loss)(model, x), rel=1e-14)
+    assert compiled.stats["paths"] == 1

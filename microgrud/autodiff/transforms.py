@@ -1,9 +1,10 @@
 """Derivatives of functions: `grad`, `value_and_grad`, `jacobian`, `hessian`, `jvp` and `hvp`.
 
-Each takes a function of numbers, NumPy arrays, or lists, tuples and dicts of them, and calls it with Values in place of
-the numbers. For arrays the results are arrays. Transforms nest: the derivative of a function that itself takes
-derivatives is right, even if an inner function closes over the argument of an outer one, since each transform makes
-nodes of its own for its arguments.
+Each takes a function of numbers, NumPy arrays, or lists, tuples, dicts and dataclasses of them, and calls it with
+Values in place of the numbers. For arrays the results are arrays. For a module, such as a network, they are dicts by
+the names of its parameters. These are Values, so the results are Values connected with them (floats in `no_grad()`).
+Transforms nest: the derivative of a function that itself takes derivatives is right, even if an inner function closes
+over the argument of an outer one, since each transform makes nodes of its own for its arguments.
 
 Results are floats and arrays of floats if the function computes with its own numbers only. If it reaches a Value from
 outside (an argument that is a Value, a parameter of a model that it closes over, an argument of a transform around this
@@ -258,14 +259,14 @@ class _RecordedCall:
         name = getattr(f, "__name__", type(f).__name__)
         self.generation = next_generation()
         positions, single = positions_of(argnums, len(args), name)
-        parts = [flatten(args[p], f"argument {p} of {name}") for p in positions]
+        parts = [flatten(parameters_in(args[p]), f"argument {p} of {name}") for p in positions]
         self.inputs = inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for own, _ in parts for x in own]
         self.arguments = joined([structure for _, structure in parts], single)
         self.count = len(positions)
         recorded = list(args)
         varying = self.arguments.rebuild(inputs)
         for position, argument in zip(positions, (varying,) if single else varying):
-            recorded[position] = argument
+            recorded[position] = like(args[position], argument)
         with differentiating(inputs):
             result = _recorded(f, recorded, kwargs)
             self.aux: Frame | None = None
@@ -355,6 +356,16 @@ def _recorded(f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) ->
         return f(*args, **kwargs)
     with enable_grad():
         return f(*args, **kwargs)
+
+
+def parameters_in(argument: Any) -> Any:
+    """Return the parameters of a module by name, and any other argument as it is."""
+    return dict(argument.named_parameters()) if hasattr(type(argument), "with_parameters") else argument
+
+
+def like(argument: Any, tree: Any) -> Any:
+    """Return a module with the parameters in a tree if the argument is a module, otherwise the tree."""
+    return argument.with_parameters(tree) if hasattr(type(argument), "with_parameters") else tree
 
 
 def _one_number(result: Any, name: str, wanted: bool) -> Any:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..common.arrays import is_array
-from .trees import Template, as_array, check_unmasked, flatten, opened
+from .containers import opened
+from .trees import Template, as_array, check_unmasked, flatten
 
 #: An axis, None for no axis, or a structure of them.
 Axes: TypeAlias = "int | Sequence[Any] | Mapping[str, Any] | None"

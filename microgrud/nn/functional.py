@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from ..common.numbers import Number
-from ..engine import Value
-from ..engine.truth import as_operand
-from .module import Module, leaves_of
+from .module import Module
 
 
 def functional_call(module: Module, parameters: Mapping[str, Number], *args: Any, **kwargs: Any) -> Any:
     """Call a module with other numbers or Values in place of its parameters, which stay as they are.
 
     It makes the module a function of its parameters, for `grad`, `hessian`, `vmap` and `compile`, as
-    `torch.func.functional_call` does. The call is that of a deep copy of the module in which the parameters are
-    replaced.
+    `torch.func.functional_call` does; the call is that of `module.with_parameters(parameters)`.
 
     Args:
         module: the module.
@@ -38,15 +34,4 @@ def functional_call(module: Module, parameters: Mapping[str, Number], *args: Any
     >>> neuron.state_dict()
     {'w.0': 0.0, 'b': 0.0}
     """
-    known = dict(module.named_parameters())
-    unexpected = [str(name) for name in parameters if name not in known]
-    if unexpected:
-        raise ValueError(
-            f"functional_call: expected names of parameters ({', '.join(list(known)[:8])}), got {unexpected[0]!r}; "
-            "module.named_parameters() has all of them"
-        )
-    memo: dict[int, Any] = {id(leaf): leaf for leaf in leaves_of(module)}
-    for name, x in parameters.items():
-        memo[id(known[name])] = x if isinstance(x, Value) else as_operand(x, f"functional_call: {name}")
-    replaced: Any = copy.deepcopy(module, memo)
-    return replaced(*args, **kwargs)
+    return module.with_parameters(parameters)(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -10,8 +11,9 @@ from ..autodiff.trees import check_unmasked
 from ..common import prediction
 from ..common.display import ShownInNotebooks
 from ..common.jsonfile import ModelFileError
-from ..common.numbers import as_float
+from ..common.numbers import Number, as_float
 from ..engine import Value, native
+from ..engine.truth import as_operand
 from ..engine.vectors import (
     Vector,
     checked_vector,
@@ -226,6 +228,38 @@ number, got an object of type list)
             raise ValueError(f"{type(self).__name__}.load_state_dict: {listed}")
         for name, number in numbers.items():
             parameters[name].data = number
+
+    def with_parameters(self: Self, parameters: Mapping[str, Number]) -> Self:
+        """Return a deep copy of the module with other numbers or Values in the place of its parameters.
+
+        Transforms give it to their function in the place of a module to differentiate with respect to.
+
+        Args:
+            parameters: numbers or Values by the names of parameters, as in `state_dict()`; other parameters are those
+                of the module itself, and so are all other leaves, such as frozen ones.
+
+        Raises:
+            TypeError: if a number is none.
+            ValueError: for a name that no parameter has.
+
+        >>> class Line(Module):
+        ...     def __init__(self):
+        ...         self.slope, self.offset = Value(2.0), Value(1.0)
+        >>> line = Line().with_parameters({"slope": 3.0})
+        >>> line.slope, line.offset
+        (3.0, Value(data=1.0, grad=0.0))
+        """
+        known = dict(self.named_parameters())
+        unexpected = [str(name) for name in parameters if name not in known]
+        if unexpected:
+            raise ValueError(
+                f"with_parameters: expected names of parameters ({', '.join(list(known)[:8])}), got {unexpected[0]!r}; "
+                "module.named_parameters() has all of them"
+            )
+        memo: dict[int, Any] = {id(leaf): leaf for leaf in leaves_of(self)}
+        for name, x in parameters.items():
+            memo[id(known[name])] = x if isinstance(x, Value) else as_operand(x, f"with_parameters: {name}")
+        return copy.deepcopy(self, memo)
 
     def get_vector(self) -> Vector:
         """Return the numbers of the parameters as a new vector, in the order of `parameters()`.
