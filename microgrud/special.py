@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .common.numbers import Number
 from .engine import native, ops, special as entries
+from .typing import AnyNumber
 
 # --- angles ---
 
 
-def degrees(x: Number) -> Number:
+def degrees(x: AnyNumber) -> AnyNumber:
     """Convert an angle from radians to degrees: x 180/pi.
 
     d degrees(x)/dx = 180/pi.
@@ -19,7 +19,7 @@ def degrees(x: Number) -> Number:
     return entries.DEGREES(x)
 
 
-def radians(x: Number) -> Number:
+def radians(x: AnyNumber) -> AnyNumber:
     """Convert an angle from degrees to radians: x pi/180.
 
     d radians(x)/dx = pi/180.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from .. import activations, functions
-from ..common.numbers import Number
 from ..engine import Value
+from ..typing import AnyNumber
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Activation:
 
     name: str | None
     label: str
-    function: Callable[[Number], Number]
+    function: Callable[[Value], Value]
 
     def __call__(self, x: Value) -> Value:
         """Apply the function.
@@ -39,7 +40,7 @@ class Activation:
         return result
 
 
-def linear(x: Number) -> Number:
+def linear(x: AnyNumber) -> AnyNumber:
     """Return the number unchanged.
 
     >>> linear(2.0)
@@ -88,7 +89,7 @@ _LABELS = {
 }
 
 
-def get_activation(activation: str | Callable[[Number], Number]) -> Activation:
+def get_activation(activation: str | Callable[[Value], Value]) -> Activation:
     """Find an activation by its name or by its function; any other callable on a Value becomes a new activation.
 
     Args:
@@ -118,7 +119,7 @@ def get_activation(activation: str | Callable[[Number], Number]) -> Activation:
     return Activation(None, _label(activation), activation)
 
 
-def _label(function: Callable[..., Number]) -> str:
+def _label(function: Callable[..., Any]) -> str:
     """Return the label of a function, made from its name: `MySwish` for `my_swish`; `Custom` if it has no name."""
     name = getattr(function, "__name__", "")
     return "".join(word[0].upper() + word[1:] for word in name.split("_") if word) if name.isidentifier() else "Custom"

@@ -15,6 +15,7 @@ from typing import Any
 from ..common.checks import real
 from ..common.numbers import Interval, Number, as_sequence
 from ..engine import tracing
+from ..typing import Output
 from .initializers import get_random_source
 from .rows import PerSample, numbers_of
 
@@ -70,7 +71,7 @@ class Dropout(PerSample):
         source: Any = get_random_source(rng)
         self.rng: random.Random | None = None if source is random else source  # a module has no deep copy
 
-    def __call__(self, x: Any, mask: Sequence[Number] | None = None) -> Any:
+    def __call__(self, x: Any, mask: Sequence[Number] | None = None) -> Output:
         """Return the outputs for one sample, as a list, or a number for a number; for a table, a list for each row.
 
         Args:
@@ -81,7 +82,8 @@ class Dropout(PerSample):
         Raises:
             ValueError: if there are not as many factors as inputs.
         """
-        return super().__call__(x) if mask is None else self.forward(x, mask)
+        output: Any = super().__call__(x) if mask is None else self.forward(x, mask)
+        return output  # type: ignore[no-any-return]
 
     def forward(self, x: Any, mask: Sequence[Number] | None = None) -> Any:
         """Return the outputs for one sample."""

@@ -54,7 +54,7 @@ class Neuron(Module):
         self,
         nin: int,
         nonlin: bool = True,
-        activation: str | Callable[[Number], Number] = "relu",
+        activation: str | Callable[[Value], Value] = "relu",
         init: str | Initializer = "uniform",
         bias: bool = True,
         rng: random.Random | int | None = None,
@@ -68,7 +68,7 @@ class Neuron(Module):
         self.nonlin = nonlin
         self.activation: Activation = get_activation(activation)
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any) -> Output:
         """Compute the output for one sample, a Value; for a table, the list of the outputs for its rows.
 
         Args:
@@ -81,8 +81,8 @@ class Neuron(Module):
         """
         rows = rows_of(x)
         if rows is not None:
-            return [self(row) for row in rows]
-        return self._output(_sample(x, len(self.w), self))
+            return [self(row) for row in rows]  # type: ignore[return-value]
+        return self._output(_sample(x, len(self.w), self))  # type: ignore[return-value]
 
     def _output(self, xs: tuple[Number, ...]) -> Value:
         """Compute the output for inputs whose number has been checked."""
@@ -177,8 +177,8 @@ class MLP(Module):
         self,
         nin: int,
         nouts: Iterable[int],
-        activation: str | Callable[[Number], Number] = "relu",
-        output: str | Callable[[Number], Number] = "linear",
+        activation: str | Callable[[Value], Value] = "relu",
+        output: str | Callable[..., Any] = "linear",
         init: str | Initializer = "uniform",
         bias: bool = True,
         rng: random.Random | int | None = None,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import functions
 from ..common.checks import NOT_NEGATIVE, flag, real
 from ..common.numbers import Interval, Number
 from ..engine import Value, tracing
+from ..typing import Output
 from .layers import _count
 from .module import Module
 from .rows import PerSample, numbers_of, rows_of
@@ -118,6 +119,12 @@ class BatchNorm1d(Module):
         self.momentum: float = _momentum("BatchNorm1d: momentum", momentum)
         self.weight, self.bias = _affine(self.size, flag("BatchNorm1d: affine", affine))
         self.running_mean, self.running_var = Buffer([0.0] * self.size), Buffer([1.0] * self.size)
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Any) -> Output:
+            """Return the output of `forward`."""
+            raise NotImplementedError
 
     def forward(self, x: Any) -> list[Any]:
         """Return the outputs for a table, a list for each row; in evaluation mode, also those for one sample."""

@@ -7,6 +7,7 @@ from typing import Any
 from ..common.arrays import is_array
 from ..common.numbers import Number, as_sequence, is_real_scalar
 from ..engine import Value
+from ..typing import Output
 from .module import Module
 
 
@@ -40,7 +41,8 @@ class PerSample(Module):
 
     _draws = False
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any) -> Output:
         """Return the output for one sample; for a table, the list of the outputs for its rows."""
         rows = rows_of(x)
-        return self.forward(x) if rows is None else [self(row) for row in rows]
+        output: Any = self.forward(x) if rows is None else [self(row) for row in rows]
+        return output  # type: ignore[no-any-return]

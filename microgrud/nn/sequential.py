@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..typing import Output
 from .activations import get_activation
 from .dropout import Dropout
 from .layers import _OVER_OUTPUTS, MLP, Layer, Neuron
@@ -41,6 +42,12 @@ class Sequential(Module):
         if not layers:
             raise ValueError("Sequential: expected at least one layer, got none")
         self.layers: list[Module | Callable[..., Any]] = [_layer(layer) for layer in layers]
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Any) -> Output:
+            """Return the output of `forward`."""
+            raise NotImplementedError
 
     def forward(self, x: Any) -> Any:
         """Return the output for one sample; for a table, the list of the outputs for its rows."""

@@ -45,6 +45,7 @@ def compile(
     threads: int | None = None,
     errors: Errors = "raise",
     max_paths: int = 64,
+    weights: str | None = None,
 ) -> Compiled[..., float]: ...
 @overload
 def compile(
@@ -55,6 +56,7 @@ def compile(
     threads: int | None = None,
     errors: Errors = "raise",
     max_paths: int = 64,
+    weights: str | None = None,
 ) -> Compiled[..., R]: ...
 @overload
 def compile(
@@ -64,6 +66,7 @@ def compile(
     threads: int | None = None,
     errors: Errors = "raise",
     max_paths: int = 64,
+    weights: str | None = None,
 ) -> CompilesBatches: ...
 def compile(
     f: Callable[..., Any] | None = None,

@@ -159,6 +159,12 @@ class Differentiable(Generic[P, R]):
             return transforms.hvp(self, args, tangents, argnums)
         return derivatives.hvp(self, args, tangents, argnums)
 
+    @overload
+    def jvp(
+        self: Differentiable[Q, ValueOrFloat], primals: FloatsT | tuple[FloatsT], tangents: Any
+    ) -> tuple[float, float]: ...
+    @overload
+    def jvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] | None = None) -> tuple[Any, Any]: ...
     def jvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] | None = None) -> tuple[Any, Any]:
         """Return the result and its derivative in a direction, J v; arguments and results are those of `microgrud.jvp`.
 

@@ -12,7 +12,7 @@ import microgrud as mg
 from microgrud import Value, compile, grad, gradient, hessian, value_and_grad
 from microgrud.draw import draw
 from microgrud.losses import cross_entropy, huber, squared_error
-from microgrud.nn import MLP
+from microgrud.nn import MLP, Sequential
 from microgrud.optim import SGD, Adam
 from microgrud.testing import check_gradients
 from microgrud.train import fit
@@ -76,6 +76,7 @@ def in_recordings(line: Line) -> None:
 
 def in_training(rows: list[list[float]], classes: list[int]) -> None:
     model = MLP("2", [8, 3])  # mistake
+    MLP(2, [1], activation=mg.sum)  # mistake: it takes a function of one number
     model(rows[0], rows[1])  # mistake
     model(rows[0]).bakward()  # mistake
     Line(random.Random(0))(1.0).bakward()  # mistake
@@ -87,5 +88,6 @@ def in_training(rows: list[list[float]], classes: list[int]) -> None:
     Adam(model.parameters(), lr=0.1).stepp()  # mistake
     fit(model, rows, classes, loss=cross_entropy, epoch=2)  # mistake
     fit(model, rows, classes, loss=cross_entropy).losses  # mistake # noqa: B018
+    Sequential("tanh")(rows[0]).bakward()  # mistake
     draw(3.5)  # mistake
     check_gradients(0.5)  # mistake

@@ -12,7 +12,7 @@ import microgrud as mg
 from microgrud import Value, compile, grad, gradient, hessian, jacobian, no_grad, value_and_grad
 from microgrud.draw import draw
 from microgrud.losses import cross_entropy, huber, l2_penalty, squared_error
-from microgrud.nn import MLP, Module
+from microgrud.nn import MLP, Dropout, Linear, Module, Sequential
 from microgrud.optim import SGD, Adam, CosineAnnealingLR
 from microgrud.testing import check_gradients
 from microgrud.train import fit
@@ -111,6 +111,8 @@ def training(folder: Path, rows: list[list[float]], classes: list[int]) -> float
     loss = cross_entropy(model(rows[0]), classes[0]) + l2_penalty(model.parameters(), 1e-4)
     loss.backward()
     optimizer.step()
+    stack = Sequential(Linear(2, 4), "tanh", Dropout(0.5), Linear(4, 1))
+    squared_error([stack(row) for row in rows], [0.0, 1.0]).backward()
     distance = huber([model(row)[0] for row in rows], [0.0] * len(rows), delta=0.5)
     history = fit(model, rows, classes, loss=cross_entropy, optimizer=optimizer, epochs=2, progress=False)
     model.save(folder / "model.json")
