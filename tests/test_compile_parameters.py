@@ -148,6 +148,26 @@ def test_gradients_of_samples_can_be_differentiated() -> None:
     assert hessian(penalty)(1.0) == 0.0
 
 
+def test_gradients_of_samples_need_no_graph_around_them() -> None:
+    w = Value(3.0)
+    f = compile(lambda x: w * w * x, batched="x")
+    with mg.no_grad():
+        assert f.per_sample_gradients([1.0, 2.0], parameters=[w]).tolist() == [[6.0], [12.0]]
+        found = f.per_sample_gradients([Value(1.0), Value(2.0)], parameters=[w])
+    assert found.tolist() == [[6.0], [12.0]]
+    f.errors = "ignore"
+    assert f.per_sample_gradients([np.inf, 2.0], parameters=[w]).tolist() == [[np.inf], [12.0]]
+
+
+def test_a_parameter_that_is_not_used_has_derivatives_of_zero() -> None:
+    a, unused = Value(3.0), Value(1.0)
+    f = compile(lambda x: a**3 * x, batched="x")
+    for _ in range(2):
+        assert f.hessian_flat([2.0, 5.0], [1.0, 3.0], parameters=[a, unused]).tolist() == [[24.0, 0.0], [0.0, 0.0]]
+        assert f.jacobian_flat([2.0, 5.0], [1.0, 3.0], parameters=[unused, a]).tolist() == [[0.0, 75.0], [0.0, 225.0]]
+        assert f.per_sample_gradients([1.0], parameters=[unused, a]).tolist() == [[0.0, 27.0]]
+
+
 def test_the_jacobian_has_a_row_for_each_result_of_each_sample() -> None:
     a, b = Value(1.0), Value(2.0)
     f = compile(lambda x: [mg.sin(a * x), b * x * x], batched="x")

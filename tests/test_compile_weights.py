@@ -184,6 +184,16 @@ def test_mistakes_are_errors_that_say_what_to_write() -> None:
         f.backward([1.0, 2.0], [Value(1.0), Value(2.0)])
 
 
+def test_settings_reach_the_recordings_of_single_samples() -> None:
+    f = compile(lambda x, w: mg.log(x), batched=("x", "w"), weights="w")
+    with pytest.raises(ValueError, match="log"):
+        f.per_sample_gradients([-1.0, 2.0], [1.0, 1.0], argnums=0)
+    f.errors = "ignore"
+    assert f.per_sample_gradients([-1.0, 2.0], [1.0, 1.0], argnums=0).tolist() == [-1.0, 0.5]
+    by_batch = f.jacobian(np.array([1.0, 2.0]), np.array([3.0, 1.0]), argnums=0)
+    assert by_batch.tolist() == [0.75, 0.125]
+
+
 def test_a_listing_names_the_scale() -> None:
     f = compile(lambda x, w: x * x, batched=("x", "w"), weights="w")
     f([1.0, 2.0], [1.0, 1.0])

@@ -127,7 +127,7 @@ class Node:
         parts: the parts.
     """
 
-    kind: tuple[str, ...]
+    kind: tuple[Any, ...]
     make: Callable[[list[Any]], Any]
     parts: list[Part]
 
@@ -222,15 +222,14 @@ def _part(x: Any, axis: Any, where: str) -> Part:
 
 def _node(x: Any, found: Any, axes: Sequence[Any], where: str) -> Node:
     keys, items, make = found
-    kind = type(x)
     names = tuple(map(repr, keys)) if isinstance(x, dict) else (str(len(keys)),)
     parts = [_part(item, axis, f"{where}[{key!r}]") for key, item, axis in zip(keys, items, axes)]
-    return Node((f"{kind.__module__}.{kind.__qualname__}", *names), make, parts)
+    return Node((type(x), *names), make, parts)
 
 
 def _depth(x: Any) -> int:
     """Return how many axes nested lists of numbers have; 0 for a list that holds anything else."""
-    if not x:
+    if set(map(type, x)) <= {float}:
         return 1
     if all(type(item) is list for item in x):
         depths = set(map(_depth, x))

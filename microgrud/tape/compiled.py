@@ -47,7 +47,7 @@ def _setting(name: str, doc: str) -> Any:
         checked = CHECKS[name](f"compile: {name}", x)
         compiled._recordings.change(name, checked)
         for gradient in list(compiled._gradients.values()):
-            gradient._recordings.change(name, checked)
+            setattr(gradient, name, checked)
 
     return property(get, put, doc=doc)
 

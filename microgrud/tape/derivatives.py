@@ -89,6 +89,17 @@ def jvp(compiled: Any, args: tuple[Any, ...], tangents: Any, positions: tuple[in
     return (value, slope) if _is_finite(slope) else None
 
 
+def replayed_jvp(
+    compiled: Any, args: tuple[Any, ...], tangents: Any, positions: tuple[int, ...]
+) -> tuple[Any, Any] | None:
+    """Return what `jvp` does, if a replay of an earlier call can; else None."""
+    directions = tangents_of(tangents, len(positions))
+    if not compiled.has_derived("jvp", positions):
+        return None
+    found = compiled.derived("jvp", positions)._recordings.replayed("values", (*directions, *args))
+    return found[0] if found is not None and _is_finite(found[0][1]) else None
+
+
 def replayed_hvp(compiled: Any, args: tuple[Any, ...], tangents: Any, argnums: Argnums) -> Any:
     """Return what `hvp` does, if a replay of an earlier call can; else None."""
     positions, single = positions_of(argnums, len(args), "hvp", distinct=False)

@@ -180,7 +180,12 @@ class Differentiable(Generic[P, R]):
         """
         args = primals if isinstance(primals, tuple) else (primals,)
         positions, _ = positions_of(tuple(range(len(args))) if argnums is None else argnums, len(args), "jvp")
-        if not (self._recordings.weighs(positions) or self._is_connected(args) or _has_values(tangents)):
+        weighs = self._recordings.weighs(positions)
+        if not weighs and not ((_tracers or _transforms) and is_inside()):
+            found = derivatives.replayed_jvp(self, args, tangents, positions)
+            if found is not None:
+                return found
+        if not (weighs or self._is_connected(args) or _has_values(tangents)):
             found = derivatives.jvp(self, args, tangents, positions)
             if found is not None:
                 return found

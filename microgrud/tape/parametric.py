@@ -14,6 +14,7 @@ from ..autodiff.transforms import _one_number, positions_of
 from ..autodiff.trees import flatten
 from ..common.numbers import Number
 from ..engine import Value
+from ..engine.grad_mode import enable_grad, is_recording
 from ..engine.vectors import Vector
 from ..typing import P, R
 from .absent import refuse_if_absent
@@ -175,13 +176,19 @@ class Parametric(Differentiable[P, R]):
         return recordings.of_slopes(key, lambda: _rows_of(recordings.function, recordings.name, parameters, scalar))
 
 
-def _rows_of(f: Callable[..., Any], name: str, parameters: Sequence[Value], scalar: bool) -> Callable[..., list[Value]]:
-    """Return a function that computes the derivatives of all numbers of the result with respect to parameters."""
+def _rows_of(f: Callable[..., Any], name: str, parameters: Sequence[Value], scalar: bool) -> Callable[..., list[Any]]:
+    """Return a function that computes the derivatives of all numbers of the result with respect to parameters.
+
+    Called under `no_grad`, as a part of no graph, it returns floats.
+    """
 
     @functools.wraps(f)
-    def rows(*args: Any, **kwargs: Any) -> list[Value]:
-        numbers, _ = flatten(_one_number(f(*args, **kwargs), name, scalar), f"the result of {name}")
-        return [slope for x in numbers for slope in gradient(as_value(x), parameters)]
+    def rows(*args: Any, **kwargs: Any) -> list[Any]:
+        connected = is_recording()
+        with enable_grad():
+            numbers, _ = flatten(_one_number(f(*args, **kwargs), name, scalar), f"the result of {name}")
+            slopes = [slope for x in numbers for slope in gradient(as_value(x), parameters)]
+        return slopes if connected else [x.data for x in slopes]
 
     return rows
 

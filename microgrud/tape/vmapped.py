@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.trees import Structure
-from ..autodiff.vmap import Batch, Batches, Block, Node, Part, leaves_of, moved_axis
+from ..autodiff.vmap import Batch, Batches, Block, Node, Part, Shared, leaves_of, moved_axis
 from ..engine.vectors import Vector
 
 
@@ -53,7 +53,7 @@ def _rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
 
 def replayed(recordings: Any, batches: Batches) -> tuple[Structure, Block] | None:
     """Return the structure of a result, and a function that arranges those of all samples; None if there are Values."""
-    args = tuple([leaf.x for leaf in leaves_of(batches.tree)])
+    args = tuple([_contiguous(leaf) for leaf in leaves_of(batches.tree)])
     found = recordings.replayed("map", args)
     if found is not None:
         return found[1][0].structure, _block(found[0])
@@ -62,6 +62,11 @@ def replayed(recordings: Any, batches: Batches) -> tuple[Structure, Block] | Non
         return None
     result = recordings.evaluate(arguments, None)
     return result.structure, _block(result.outputs)
+
+
+def _contiguous(leaf: Shared | Batch) -> Any:
+    """Return a batch in the order of its samples, which C reads without a copy of each number."""
+    return np.ascontiguousarray(leaf.x) if isinstance(leaf, Batch) and isinstance(leaf.x, np.ndarray) else leaf.x
 
 
 def _block(outputs: Vector) -> Block:
