@@ -178,6 +178,8 @@ def test_mistakes_are_errors_that_say_what_to_write() -> None:
         f([1.0, 2.0])
     with pytest.raises(ValueError, match=r"w: expected one weight for each sample, got an array of shape \(2, 1\)"):
         f([1.0, 2.0], [[1.0], [1.0]])
+    with pytest.raises(TypeError, match="w: expected numbers as weights, got an array of <U1"):
+        f([1.0, 2.0], ["a", "b"])
     with pytest.raises(ValueError, match="w: expected 2 samples as before, got 3"):
         f([1.0, 2.0], [1.0, 1.0, 1.0])
     with pytest.raises(TypeError, match=r"expected numbers as weights, got Values; call it as a function"):
@@ -192,6 +194,19 @@ def test_settings_reach_the_recordings_of_single_samples() -> None:
     assert f.per_sample_gradients([-1.0, 2.0], [1.0, 1.0], argnums=0).tolist() == [-1.0, 0.5]
     by_batch = f.jacobian(np.array([1.0, 2.0]), np.array([3.0, 1.0]), argnums=0)
     assert by_batch.tolist() == [0.75, 0.125]
+
+
+def test_weights_may_be_given_by_keyword_alone() -> None:
+    def loss(x: float, *, w: float) -> Any:
+        return x * x
+
+    f = compile(loss, batched=("x", "w"), weights="w")
+    for _ in range(2):
+        assert f([1.0, 2.0], w=[3.0, 1.0]) == 1.75
+        assert f.value_and_grad([1.0, 2.0], w=[3.0, 1.0])[1].tolist() == [1.5, 1.0]
+        assert f.map([1.0, 2.0], w=[3.0, 1.0]).tolist() == [1.0, 4.0]
+    with pytest.raises(TypeError, match="w: expected the weights of the samples, got none"):
+        f([1.0, 2.0])
 
 
 def test_a_listing_names_the_scale() -> None:

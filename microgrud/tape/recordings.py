@@ -265,7 +265,7 @@ class Recordings:
         """
         listed: tuple[int, ...] = ()
         if self.settings.weights:
-            if self.names.index(self.settings.weights) >= len(args):
+            if self.settings.weights not in self.names[: len(args)]:
                 return None
             args, _ = with_scale(self.settings, self.names, args, {})
         if self._batched_places and method != "gradients":  # an integer in a list is to be refused

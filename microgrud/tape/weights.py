@@ -57,7 +57,7 @@ def with_scale(
     """Return arguments with the weights as floats, and the scale of all weights as the last positional one.
 
     Raises:
-        TypeError: if no weights are given.
+        TypeError: if no weights are given, or they are no numbers.
         ValueError: if there is not one weight for each sample, or their sum is 0 and would be a divisor.
     """
     name = settings.weights
@@ -67,6 +67,8 @@ def with_scale(
     given = kwargs[name] if name in kwargs else args[position]
     check_unmasked(given, f"compile: {name}")
     array = np.asarray(given.to_numpy() if hasattr(given, "to_numpy") else even_array(given, f"compile: {name}"))
+    if array.dtype.kind not in "fiubO":
+        raise TypeError(f"compile: {name}: expected numbers as weights, got an array of {array.dtype}")
     if array.ndim != 1:
         raise ValueError(f"compile: {name}: expected one weight for each sample, got an array of shape {array.shape}")
     array = array if array.dtype in (np.float64, object) else array.astype(np.float64)
