@@ -62,7 +62,7 @@ def test_values_and_derivatives_are_those_of_the_formula(kind: Any, reduction: s
 def test_weights_are_differentiated_too(reduction: str) -> None:
     f = compile(residual, batched=("x", "y", "w"), weights="w", reduction=reduction)
     formula = lambda *args: by_formula(*args, reduction)  # noqa: E731
-    args = (0.75, X, Y, W)
+    args, shift = (0.75, X, Y, W), Value(0.0)
     for _ in range(2):
         close(f.value_and_grad(*args, argnums=3)[1], grad(formula, 3)(*args))
         by_a, by_w = f.value_and_grad(*args, argnums=(0, 3))[1]
@@ -71,6 +71,14 @@ def test_weights_are_differentiated_too(reduction: str) -> None:
         close(f.hessian(*args, argnums=3), hessian(formula, 3)(*args))
         close(f.hvp(args, Y, argnums=3), hvp(formula, args, Y, argnums=3))
         close(jacobian(grad(f), 3)(*args), jacobian(grad(formula), 3)(*args))
+        # A function of leaves has derivatives in floats, too.
+        g = compile(
+            lambda a, x, y, w: residual(a + shift, x, y), batched=("x", "y", "w"), weights="w", reduction=reduction
+        )
+        for found in (g.value_and_grad(*args, argnums=3)[1], g.hessian(*args, argnums=3), g.hvp(args, Y, argnums=3)):
+            assert found.dtype == np.float64
+        assert type(g.jvp(args, Y, argnums=3)[1]) is float
+        close(g.hessian(*args, argnums=3), hessian(formula, 3)(*args))
         w = [Value(x) for x in W]
         f(0.75, X, Y, w).backward()
         close([x.grad for x in w], grad(formula, 3)(*args))

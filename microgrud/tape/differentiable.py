@@ -12,6 +12,7 @@ from ..autodiff.transforms import positions_of
 from ..autodiff.trees import numbers_in
 from ..engine import Value, tracing
 from ..engine.copying import _transforms, is_differentiating
+from ..engine.grad_mode import no_grad
 from ..engine.tracing import _tracers
 from ..engine.vectors import Vector
 from ..nn.module import Module
@@ -77,7 +78,9 @@ class Differentiable(Generic[P, R]):
                 value, gradients = found[0]
                 return value, gradients[0] if single else gradients
         if recordings.weighs(positions):
-            return transforms.value_and_grad(self, argnums)(*recordings.with_arrays(args), **kwargs)
+            given = recordings.with_arrays(args)
+            connected = inside or recordings.read(args, kwargs).has_values
+            return _of_graph(connected, lambda: transforms.value_and_grad(self, argnums)(*given, **kwargs))
         recordings.refuse_other_than_floats(args, positions)
         arguments = recordings.read(args, kwargs)
         if inside or arguments.has_values:
@@ -155,8 +158,9 @@ class Differentiable(Generic[P, R]):
             found = derivatives.replayed_hvp(self, args, tangents, argnums)
             if found is not None:
                 return found
-        if weighs or self._is_connected(args) or _has_values(tangents):
-            return transforms.hvp(self, args, tangents, argnums)
+        connected = self._is_connected(args) or _has_values(tangents)
+        if weighs or connected:
+            return _of_graph(connected, lambda: transforms.hvp(self, args, tangents, argnums))
         return derivatives.hvp(self, args, tangents, argnums)
 
     @overload
@@ -185,11 +189,13 @@ class Differentiable(Generic[P, R]):
             found = derivatives.replayed_jvp(self, args, tangents, positions)
             if found is not None:
                 return found
-        if not (weighs or self._is_connected(args) or _has_values(tangents)):
+        connected = self._is_connected(args) or _has_values(tangents)
+        if not (weighs or connected):
             found = derivatives.jvp(self, args, tangents, positions)
             if found is not None:
                 return found
-        return transforms.jvp(self, args, tangents, positions)
+        slopes: tuple[Any, Any] = _of_graph(connected, lambda: transforms.jvp(self, args, tangents, positions))
+        return slopes
 
     @overload
     def jacobian(
@@ -282,8 +288,10 @@ class Differentiable(Generic[P, R]):
             found = derivatives.replayed_matrix(self, args, argnums, kind)
             if found is not None:
                 return found
-        if weighs or self._is_connected(args):
-            return (transforms.jacobian if kind == "jacobian" else transforms.hessian)(self, argnums)(*args)
+        connected = self._is_connected(args)
+        if weighs or connected:
+            transform = transforms.jacobian if kind == "jacobian" else transforms.hessian
+            return _of_graph(connected, lambda: transform(self, argnums)(*args))
         return derivatives.matrix(self, args, argnums, kind)
 
     # --- helpers ---
@@ -302,6 +310,14 @@ class Differentiable(Generic[P, R]):
     def has_derived(self, name: str, argnums: int | tuple[int, ...]) -> bool:
         """Return whether there is a compiled function of derivatives, by its name in `DERIVED`."""
         return (name, argnums) in self._gradients
+
+
+def _of_graph(connected: bool, compute: Callable[[], Any]) -> Any:
+    """Return what a transform computes: floats, unless the call is connected with Values from outside."""
+    if connected:
+        return compute()
+    with no_grad():
+        return compute()
 
 
 def is_inside() -> bool:
