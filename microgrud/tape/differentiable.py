@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, Generic, Literal, NoReturn, overload
+from typing import Any, Concatenate, Generic, Literal, NoReturn, TypeVar, overload
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from .flat import Flat, parameters_of
 from .recorder import CompileError
 from .recordings import Recordings
 from .sparse import csr_of, entries, refused
+
+_T = TypeVar("_T")
 
 
 class Differentiable(Generic[P, R]):
@@ -194,8 +196,7 @@ class Differentiable(Generic[P, R]):
             found = derivatives.jvp(self, args, tangents, positions)
             if found is not None:
                 return found
-        slopes: tuple[Any, Any] = _of_graph(connected, lambda: transforms.jvp(self, args, tangents, positions))
-        return slopes
+        return _of_graph(connected, lambda: transforms.jvp(self, args, tangents, positions))
 
     @overload
     def jacobian(
@@ -312,7 +313,7 @@ class Differentiable(Generic[P, R]):
         return (name, argnums) in self._gradients
 
 
-def _of_graph(connected: bool, compute: Callable[[], Any]) -> Any:
+def _of_graph(connected: bool, compute: Callable[[], _T]) -> _T:
     """Return what a transform computes: floats, unless the call is connected with Values from outside."""
     if connected:
         return compute()
