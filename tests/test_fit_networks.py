@@ -89,6 +89,29 @@ def test_class_indices_and_masks_are_recorded_together() -> None:
     np.testing.assert_allclose(recorded.get_vector(), eager.get_vector(), rtol=1e-8)
 
 
+class Counting(random.Random):
+    """A generator whose numbers cannot be computed in another way."""
+
+    calls = 0
+
+    def random(self) -> float:
+        self.calls += 1
+        return super().random()
+
+
+def test_generators_may_be_shared_and_of_other_classes() -> None:
+    def model(rng: random.Random) -> Sequential:
+        return Sequential(Dropout(0.3, rng=rng), Linear(3, 5, rng=1), Dropout(0.6, rng=rng), Linear(5, 1, rng=3))
+
+    for kind in (random.Random, Counting):
+        eager, recorded = kind(5), kind(5)
+        expected, history = train(model(eager), False), train(model(recorded), "auto")
+        assert history.engine == "tape"
+        assert history.loss == pytest.approx(expected.loss, rel=1e-9)
+        assert recorded.getstate() == eager.getstate()
+        assert recorded.gauss(0.0, 1.0) == eager.gauss(0.0, 1.0)
+
+
 def test_masks_differ_from_step_to_step_and_from_sample_to_sample() -> None:
     model = Sequential(Dropout(0.5, rng=1), Linear(3, 1, init="zeros"))
     seen: list[Any] = []
@@ -242,6 +265,31 @@ def test_a_checkpoint_of_a_frozen_model_is_not_that_of_another(tmp_path: Path) -
     model.layers[0].freeze()  # type: ignore[union-attr]
     with pytest.raises(microgrud.nn.ModelFileError, match="cannot resume from this checkpoint"):
         train(model, checkpoint=tmp_path / "run.json", resume=True)
+
+
+class WithPredict(Module):
+    """A module with a method of the name of one of Module."""
+
+    def __init__(self) -> None:
+        self.out = Linear(3, 1, rng=1)
+
+    def predict(self, X: Any) -> Any:
+        return self.out(X)
+
+    def forward(self, row: Any) -> Any:
+        return self.predict(row) * 2.0
+
+
+class UsingPredict(WithPredict):
+    """A module that uses predictions as constants, which no recording can hold."""
+
+    def predict(self, X: Any) -> Any:
+        return self.out(X) * super().predict(X).data + float(self.out.predict([X])[0])
+
+
+def test_a_module_may_have_a_predict_of_its_own_and_one_that_uses_predictions_is_evaluated_eagerly() -> None:
+    assert train(WithPredict()).engine == "tape"
+    assert train(UsingPredict()).engine == "eager"
 
 
 def test_a_prediction_between_two_runs_does_not_keep_a_checkpoint_from_resuming(tmp_path: Path) -> None:

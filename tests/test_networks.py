@@ -359,6 +359,8 @@ def test_a_recording_of_a_training_network_with_dropout_is_refused_unless_the_ma
     assert microgrud.compile(lambda x: linear(dropout(x)))(TABLE[0]) == pytest.approx(linear(TABLE[0]).data)
     with pytest.raises(ValueError, match="mask: expected 3 numbers, one for each input, got 2"):
         dropout.train()(TABLE[0], [1.0, 0.0])
+    with pytest.raises(ValueError, match="mask: expected the inputs of one sample, got a table"):
+        dropout(TABLE, [1.0, 0.0, 2.0])
 
 
 def test_a_recording_of_batch_norm_reads_the_running_statistics_at_each_call() -> None:

@@ -17,7 +17,7 @@ from ..common.numbers import Interval, Number, as_sequence
 from ..engine import tracing
 from ..typing import Output
 from .initializers import get_random_source
-from .rows import PerSample, numbers_of
+from .rows import PerSample, numbers_of, rows_of
 
 #: A function from a Dropout and the number of its inputs to a mask.
 MaskSource = Callable[["Dropout", int], Sequence[Number]]
@@ -80,8 +80,10 @@ class Dropout(PerSample):
                 no mask.
 
         Raises:
-            ValueError: if there are not as many factors as inputs.
+            ValueError: if there are not as many factors as inputs; or a table with one mask.
         """
+        if mask is not None and rows_of(x) is not None:
+            raise ValueError("Dropout: mask: expected the inputs of one sample, got a table; call it for each row")
         output: Any = super().__call__(x) if mask is None else self.forward(x, mask)
         return output  # type: ignore[no-any-return]
 
@@ -97,10 +99,14 @@ class Dropout(PerSample):
 
     def draw(self, count: int) -> list[float]:
         """Return a new mask for so many inputs: a list of 0 and 1/(1 - p)."""
-        p = self.p
-        kept = 1.0 / (1.0 - p) if p < 1.0 else 0.0
+        p, kept = self.p, self.kept
         uniform = random.random if self.rng is None else self.rng.random
         return [kept if uniform() >= p else 0.0 for _ in range(count)]
+
+    @property
+    def kept(self) -> float:
+        """1/(1 - p), the factor of inputs that are kept."""
+        return 1.0 / (1.0 - self.p) if self.p < 1.0 else 0.0
 
     def _arguments(self) -> dict[str, Any]:
         return {"p": float(self.p)}

@@ -78,13 +78,13 @@ class Module(ShownInNotebooks):
             ) from None
         return forward(*args, **kwargs)
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any) -> Vector:
         """Return the predictions for the rows of a table as an array of floats, computed in evaluation mode.
 
         Each row is given to the module as one sample; the result has the shape (rows,), or (rows, outputs) if the
         prediction is a list. A recording is replayed, as by `compile`, if `fit` would record the module (see
         docs/recording.md); otherwise the module is called for each row. Either way it has the present parameters.
-        Modules in training mode are in evaluation mode during the call.
+        Modules in training mode are in evaluation mode during the call; for several threads, call `eval()` first.
 
         Args:
             X: rows of numbers: lists, a 2-D NumPy array or a pandas table; columns of integers may be looked up.
@@ -98,7 +98,8 @@ class Module(ShownInNotebooks):
         >>> neuron.predict([[1.0, 0.0], [2.0, 5.0]])
         array([3., 6.])
         """
-        return prediction.predict(self, X)
+        predictions: Vector = prediction.predict(self, X)
+        return predictions
 
     def parameters(self) -> list[Value]:
         """Return the parameters, in a fixed order, each once; those of frozen modules are left out."""

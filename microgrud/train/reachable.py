@@ -52,6 +52,8 @@ _ATTRIBUTES = frozenset(["append", "extend", "insert", "pop", "reverse", "sort",
 _OF_VALUES = frozenset(name for name in dir(Value) if not name.startswith("__"))
 #: Methods of Module that depend on all attributes of a module.
 _OF_PARAMETERS = frozenset(["parameters", "named_parameters", "children"])
+#: Methods of Module that plain code may call: `predict` itself refuses to be recorded, and a class may have its own.
+_UNREFUSED = _OF_PARAMETERS | {"predict"}
 #: Methods that no plain code calls; Python itself calls the other methods with two underscores.
 _UNCALLED = frozenset(["__init__", "__new__", "__post_init__", "__del__", "__repr__", "__str__", "__format__"]) | {
     *("__dict__", "__weakref__", "__subclasshook__", "__hash__", "__annotate_func__"),
@@ -308,7 +310,7 @@ class Reachable:
                 member = member.fget
             if kind not in self._packaged or not isinstance(member, types.FunctionType):
                 self._visit(f"{name}.{key}", member)
-            elif key in self._attributes and key not in _OF_PARAMETERS and not key.startswith("__"):
+            elif key in self._attributes and key not in _UNREFUSED and not key.startswith("__"):
                 raise UnlistedError(f"the code of {self._attributes[key]} uses {name}.{key}")
         return found
 
