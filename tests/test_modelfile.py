@@ -23,7 +23,20 @@ from hypothesis import given, strategies as st
 
 from microgrud import Value, tanh
 from microgrud.common.jsonfile import checksum, read_json, write_json_atomically
-from microgrud.nn import ACTIVATIONS, MLP, Layer, ModelFileError, Module, Neuron, load_model, load_state, save_model
+from microgrud.nn import (
+    ACTIVATIONS,
+    MLP,
+    Dropout,
+    Layer,
+    Linear,
+    ModelFileError,
+    Module,
+    Neuron,
+    Sequential,
+    load_model,
+    load_state,
+    save_model,
+)
 
 MODELS: list[Callable[[], Module]] = [
     lambda: MLP(3, [4, 2], rng=0),
@@ -406,6 +419,47 @@ def test_content_that_does_not_hang_together_is_refused_in_spite_of_its_checksum
     with pytest.raises(ModelFileError, match=message) as caught:
         load_model(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (3, r"layers\[1\]: expected a dict with the keys 'class', 'arguments', got 3"),
+        ("rleu", "architecture or state: activation: expected one of"),
+        ({"class": ["PReLU"], "arguments": {}}, r"layers\[1\].class: expected one of Neuron.* got \['PReLU'\]"),
+        ({"class": "Net", "arguments": {}}, "class: expected one of"),
+        ({"class": "PReLU", "arguments": None}, r"layers\[1\].arguments: expected a dict, got None"),
+        ({"class": "PReLU", "arguments": {"count": 10**300}}, "it has 10+2 parameters, and state has 2"),
+        ({"class": "PReLU", "arguments": {"count": 2}}, "it has 4 parameters, and state has 2"),
+        ({"class": "Dropout", "arguments": {"p": 2.0}}, "architecture or state: Dropout: p: expected a finite number"),
+        ({"class": "LayerNorm", "arguments": {"size": 1, "eps": -1.0, "elementwise_affine": False}}, "LayerNorm: eps"),
+        ({"class": "Sequential", "arguments": {"layers": [3]}}, r"layers\[1\].arguments.layers\[0\]: expected a dict"),
+        ({"class": "Sequential", "arguments": {"layers": []}}, "Sequential: expected at least one layer, got none"),
+    ],
+)
+def test_a_layer_of_a_sequential_that_does_not_fit_is_refused(layer: Any, message: str, path: Path) -> None:
+    Sequential(Linear(1, 1, init="zeros"), Dropout()).save(path)
+    document = json.loads(path.read_bytes())
+    path.write_bytes(signed(document))
+    load_model(path)
+    document["architecture"]["arguments"]["layers"][1] = layer
+    path.write_bytes(signed(document))
+    with pytest.raises(ModelFileError, match=message):
+        load_model(path)
+
+
+def test_layers_inside_layers_without_end_are_refused(path: Path) -> None:
+    Sequential("relu").save(path)
+    document = json.loads(path.read_bytes())
+    for _ in range(500):
+        inner = document["architecture"]
+        document["architecture"] = {"class": "Sequential", "arguments": {"layers": [inner]}}
+    try:
+        path.write_bytes(signed(document))
+    except RecursionError:  # `json` cannot write it either
+        return
+    with pytest.raises(ModelFileError):
+        load_model(path)
 
 
 @pytest.mark.parametrize(
