@@ -279,6 +279,27 @@ def test_predict_reads_the_present_parameters_and_numbers_at_each_call() -> None
     np.testing.assert_allclose(pickle.loads(pickle.dumps(model)).predict(table), 2.0 * first, rtol=1e-14)
 
 
+def test_predict_restores_the_modes_of_all_modules_at_a_replay_and_after_an_error() -> None:
+    model = network(Dropout(0.5, rng=1), BatchNorm1d(4))
+    model.layers[2].eval()  # type: ignore[union-attr]
+    modes = [m.training for m in model.children()]
+    first = model.predict(TABLE * 2)
+    for table in (TABLE * 2, TABLE[:1], [[0.0] * 4], [[0.0, "1", 2.0]]):
+        if table == TABLE * 2:
+            np.testing.assert_array_equal(model.predict(table), first)
+        elif table == TABLE[:1]:
+            np.testing.assert_allclose(model.predict(table), first[:1], rtol=1e-14)
+        else:
+            with pytest.raises((ValueError, TypeError)):
+                model.predict(table)
+        assert [m.training for m in model.children()] == modes
+    model.layers[2].p = 0.25  # type: ignore[union-attr]
+    np.testing.assert_array_equal(model.predict(TABLE * 2), first)
+    model.layers.pop(1)
+    assert (model.predict(TABLE * 2) != first).any()
+    np.testing.assert_allclose(model.predict(TABLE * 2), numbers(model.eval()(TABLE * 2)), rtol=1e-13)
+
+
 def test_predict_reads_running_statistics_that_have_moved() -> None:
     model = network(BatchNorm1d(4))
     first = model.predict(TABLE * 2)

@@ -37,7 +37,12 @@ def predict(model: Module, X: Any) -> Any:
     known = vars(model).get("_predictor")
     if known is None or known.model is not model:  # a shallow copy has that of the original
         known = vars(model)["_predictor"] = Predictor(model)
-    with evaluation_mode(model):
+    if known.modules:
+        with evaluation_mode(model, known.modules):
+            found = known.replayed(rows, table, only_unchanged=True)
+        if found is not None:
+            return found
+    with evaluation_mode(model, modules_of(model)):
         found = known.replayed(rows, table)
         if found is None:
             with no_grad():
@@ -46,9 +51,8 @@ def predict(model: Module, X: Any) -> Any:
 
 
 @contextmanager
-def evaluation_mode(model: Module) -> Iterator[None]:
-    """Set the modules that are in training mode to evaluation mode inside the block; change nothing if none is."""
-    modules = modules_of(model)
+def evaluation_mode(model: Module, modules: Sequence[Module]) -> Iterator[None]:
+    """Set those modules that are in training mode to evaluation mode inside the block; change nothing if none is."""
     training = [module for module in modules if module.training]
     own = training and any(type(module).train is not Module.train for module in modules)
     if own:
@@ -69,33 +73,38 @@ class Predictor:
 
     Args:
         model: the model, or None in a copy.
+
+    Attributes:
+        modules: the modules that the recording depends on; to find all of a model of 39 takes longer than a replay.
     """
 
     def __init__(self, model: Module | None = None) -> None:
         self.model = model
+        self.modules: list[Module] = []
         self._dependencies: Dependencies | None = None
         self._replay: Replay | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Predictor, ()
 
-    def replayed(self, rows: Any, table: Any) -> Any:
+    def replayed(self, rows: Any, table: Any, only_unchanged: bool = False) -> Any:
         """Return the predictions by a replay, None if the model has to be called.
 
         Args:
             rows: the rows as given, a list or an array.
             table: an array of their numbers as floats.
+            only_unchanged: whether to record nothing if something has changed.
         """
         try:
             if self._dependencies is None or self._dependencies.change() is not None:
-                self._dependencies = self._replay = None
-                if len(rows) < _LEAST_ROWS:
+                self._dependencies, self._replay, self.modules = None, None, []
+                if only_unchanged or len(rows) < _LEAST_ROWS:
                     return None
                 self._dependencies = Dependencies({"model": self.model})
                 self._replay = self._recorded(_lists(rows), table)
+                self.modules = [x for x in self._dependencies.objects if isinstance(x, Module)]
             return None if self._replay is None else self._replay(table)
         except Exception:  # the model raises it again, if the error is its own
-            self._replay = None
             return None
 
     def _recorded(self, rows: list[list[Any]], table: Any) -> Replay | None:
