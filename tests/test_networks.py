@@ -32,6 +32,7 @@ from microgrud.nn import (
     Neuron,
     PReLU,
     Sequential,
+    functional_call,
     load_model,
     load_state,
     save_model,
@@ -483,6 +484,35 @@ def test_running_statistics_are_never_parameters() -> None:
     assert len(norm.freeze().parameters()) == 0
     assert len(norm.unfreeze().parameters()) == 4
     assert norm.running_mean.values[0].is_leaf
+
+
+# --- functions of parameters ------------------------------------------------------------------------------------------
+
+
+def test_a_functional_call_draws_new_masks_and_takes_frozen_numbers_too() -> None:
+    model, twin = network(Dropout(0.5, rng=1)), network(Dropout(0.5, rng=1))
+    trained = {name: 2.0 * x for name, x in model.state_dict().items()}
+    twin.load_state_dict(trained)
+    found = [numbers(functional_call(model, trained, TABLE[0])) for _ in range(5)]
+    assert found == [numbers(twin(TABLE[0])) for _ in range(5)]
+    assert len(set(map(tuple, found))) > 1
+
+    model, twin = network(BatchNorm1d(4).freeze()), network(BatchNorm1d(4))
+    state = {name: 1.0 + 0.5 * x for name, x in model.state_dict().items()}
+    twin.load_state_dict(state)
+    assert numbers(functional_call(model.eval(), state, TABLE)) == numbers(twin.eval()(TABLE))
+    assert numbers(functional_call(model.train(), state, TABLE)) == numbers(twin.train()(TABLE))
+    assert model.layers[2].running_mean.values[0].data == 0.0  # type: ignore[union-attr]
+
+
+def test_derivatives_with_respect_to_a_module_are_those_of_its_parameters_that_are_not_frozen() -> None:
+    model = network(LayerNorm(4), PReLU())
+    model.layers[0].freeze()  # type: ignore[union-attr]
+    slopes = microgrud.grad(lambda m: microgrud.sum(m(TABLE[0])))(model)
+    microgrud.sum(model(TABLE[0])).backward()
+    assert {name: float(getattr(x, "data", x)) for name, x in slopes.items()} == pytest.approx(
+        {name: p.grad for name, p in model.named_parameters()}, rel=1e-12
+    )
 
 
 # --- files, copies, pictures ------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -237,7 +238,7 @@ number, got an object of type list)
 
         Args:
             parameters: numbers or Values by the names of parameters, as in `state_dict()`; other parameters are those
-                of the module itself, and so are all other leaves, such as frozen ones.
+                of the module itself, and so are all other leaves, and generators of random numbers, as of Dropout.
 
         Raises:
             TypeError: if a number is none.
@@ -250,7 +251,7 @@ number, got an object of type list)
         >>> line.slope, line.offset
         (3.0, Value(data=1.0, grad=0.0))
         """
-        known = dict(self.named_parameters())
+        known = dict(named_leaves(self))
         unexpected = [str(name) for name in parameters if name not in known]
         if unexpected:
             raise ValueError(
@@ -258,6 +259,8 @@ number, got an object of type list)
                 "module.named_parameters() has all of them"
             )
         memo: dict[int, Any] = {id(leaf): leaf for leaf in leaves_of(self)}
+        attributes = [x for module in modules_of(self) for x in vars(module).values()]
+        memo |= {id(x): x for x in attributes if isinstance(x, random.Random)}  # a copy would draw the same again
         for name, x in parameters.items():
             memo[id(known[name])] = x if isinstance(x, Value) else as_operand(x, f"with_parameters: {name}")
         return copy.deepcopy(self, memo)

@@ -160,7 +160,8 @@ class BatchNorm1d(Module):
         outputs = [self._normalized(row, means, scales) for row in zip(*columns)]
         for kept, mean, variance in zip(self._running(), means, variances):
             for buffer, new in zip(kept, (_number(mean), _number(variance) * (count / (count - 1)))):
-                buffer.data = (1.0 - self.momentum) * buffer.data + self.momentum * new
+                if isinstance(buffer, Value):  # otherwise a number that `functional_call` was given
+                    buffer.data = (1.0 - self.momentum) * buffer.data + self.momentum * new
         return outputs
 
     def _running(self) -> list[tuple[Value, Value]]:
