@@ -10,7 +10,7 @@ from typing import Any
 
 from agreement_truth import Program
 
-from microgrud import losses, sigmoid
+from microgrud import log_softmax, losses, sigmoid
 
 _SCORES = (([0.3, -1.2, 2.0],), ([1.1, 0.4, -0.6],), ([-0.2, 1.7, 0.5],))
 _PAIRS = (([0.3, -1.2], [0.9, 0.5]), ([1.1, 0.4], [-0.2, 0.6]), ([-0.2, 1.7], [0.4, 1.3]))
@@ -36,6 +36,11 @@ LOSSES: list[Program] = [
     _row("hinge, squared", lambda p: losses.hinge(p, [1, -1, 1], margin=0.9, squared=True), *_SCORES),
     _row("margin_ranking", lambda p, t: losses.margin_ranking(p, t, [1, -1], margin=0.2), *_PAIRS),
     _row(
+        "binary_cross_entropy",
+        lambda p, t: losses.binary_cross_entropy([sigmoid(x) for x in p], [sigmoid(x) for x in t], weight=[0.5, 2.0]),
+        *_PAIRS,
+    ),
+    _row(
         "binary_cross_entropy_with_logits",
         lambda p, t: losses.binary_cross_entropy_with_logits(
             p, [sigmoid(x) for x in t], weight=[0.5, 2.0], pos_weight=3.0
@@ -48,6 +53,12 @@ LOSSES: list[Program] = [
     ),
     _of_classes("cross_entropy of two", lambda x, t: losses.cross_entropy([x, x[::-1]], [t, 1], weight=_WEIGHTS)),
     _of_classes("cross_entropy, ignored", lambda x, t: losses.cross_entropy([x, x[::-1]], [t, 1], ignore_index=2)),
+    _of_classes(
+        "negative_log_likelihood",
+        lambda x, t: losses.negative_log_likelihood(
+            log_softmax(x), t, weight=_WEIGHTS, ignore_index=-100, reduction="sum"
+        ),
+    ),
     _of_classes("multi_margin", lambda x, t: losses.multi_margin(x, t, p=2, margin=0.7, weight=_WEIGHTS)),
     _row(
         "kl_divergence",

@@ -281,6 +281,12 @@ def test_one_recording_serves_all_classes(loss: Any) -> None:
     assert (recorded.stats["paths"], recorded.stats["eager"]) == (1, 0)
 
 
+def test_weights_of_samples_in_compile_are_class_weights_with_their_mean() -> None:
+    mean = compile(lambda x, t, w: cross_entropy(x, t), batched=("x", "t", "w"), weights="w")
+    weights = [WEIGHTS[t] for t in CLASSES]
+    assert mean(ROWS, CLASSES, weights) == pytest.approx(cross_entropy(ROWS, CLASSES, weight=WEIGHTS), rel=1e-14)
+
+
 @pytest.mark.parametrize("setting", ["auto", False])
 def test_fit_minimises_the_weighted_sum_divided_by_the_samples(setting: Any) -> None:
     rows, classes = ROWS * 3, CLASSES * 3
