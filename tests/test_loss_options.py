@@ -281,6 +281,14 @@ def test_one_recording_serves_all_classes(loss: Any) -> None:
     assert (recorded.stats["paths"], recorded.stats["eager"]) == (1, 0)
 
 
+def test_the_mean_of_a_recorded_batch_leaves_out_what_is_ignored_then() -> None:
+    recorded = compile(lambda rows, targets: cross_entropy(rows, targets, weight=WEIGHTS, ignore_index=1))
+    for targets in ([2, 0, 1, 2], [0, 1, 1, 2], [1, 2, 0, 0]):
+        truth = cross_entropy(ROWS, targets, weight=WEIGHTS, ignore_index=1)
+        assert recorded(ROWS, targets) == pytest.approx(truth, rel=1e-14)
+    assert recorded.stats["paths"] == 1
+
+
 def test_weights_of_samples_in_compile_are_class_weights_with_their_mean() -> None:
     mean = compile(lambda x, t, w: cross_entropy(x, t), batched=("x", "t", "w"), weights="w")
     weights = [WEIGHTS[t] for t in CLASSES]
