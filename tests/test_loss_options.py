@@ -313,19 +313,27 @@ def test_fit_minimises_the_weighted_sum_divided_by_the_samples(setting: Any) -> 
 
 
 @pytest.mark.parametrize("setting", ["auto", True, False])
-@pytest.mark.parametrize("ignored", [1, -100])
+@pytest.mark.parametrize("ignored", [1, -100, 2])  # the last is the target of the first sample
 def test_fit_leaves_ignored_samples_out_of_the_sum(ignored: int, setting: Any) -> None:
-    classes = [2, 0, ignored, 2]
+    classes = [2, 0, ignored, 2] if ignored != 2 else [2, 0, 1, 2]
     model = MLP(3, [3], rng=0)
     truth = MLP(3, [3], rng=0)
     loss = partial(cross_entropy, ignore_index=ignored, reduction="sum")
     with thresholds(least_work=0, least_samples=0):
         settings: dict[str, Any] = {"optimizer": "sgd", "lr": 0.1, "batch_size": None, "progress": False}
         fit(model, ROWS, classes, loss=loss, epochs=1, compile=setting, **settings)
-    total = cross_entropy([truth(row) for row, t in zip(ROWS, classes) if t != ignored], [2, 0, 2], reduction="sum")
+    kept = [(truth(row), t) for row, t in zip(ROWS, classes) if t != ignored]
+    total = cross_entropy(*zip(*kept), reduction="sum")
     (total / 4).backward()
     expected = [p.data - 0.1 * p.grad for p in truth.parameters()]
     assert [p.data for p in model.parameters()] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_first_sample_that_is_ignored_does_not_keep_fit_from_recording() -> None:
+    loss = partial(cross_entropy, ignore_index=-100, reduction="sum")
+    with thresholds(least_work=0, least_samples=0):
+        history = fit(MLP(3, [3], rng=0), ROWS, [-100, 0, 2, 1], loss=loss, batch_size=None, epochs=2, progress=False)
+    assert (history.engine, history.eager_because) == ("tape", None)
 
 
 def test_an_ignored_sample_passes_nothing_on_even_if_its_logits_are_not_finite() -> None:

@@ -291,7 +291,7 @@ def _kept(target: Any, classes: int, ignore_index: int, where: str) -> Number:
             return kept if 0 <= ignored < classes else 1.0
         except IndexError:
             pass  # the recording holds for this index only
-    return float(target != ignored)
+    return float(as_float(target, f"{where}: class index") != ignored)
 
 
 def _weights(weight: Any, samples: list[tuple[tuple[Number, ...], Any]], where: str) -> tuple[Number, ...]:
