@@ -49,6 +49,32 @@ product = mg.custom_op(
     definition=lambda mp, x, y: x * y,
 )
 
+rows_by_vjp = mg.custom_op(
+    "rows",
+    lambda p, x: {"sums": [p[0] * x + p[1], p[0] * p[1]], "cube": x * x * x},
+    vjp=lambda z, v, p, x: (
+        [v["sums"][0] * x + v["sums"][1] * p[1], v["sums"][0] + v["sums"][1] * p[0]],
+        v["sums"][0] * p[0] + 3.0 * v["cube"] * x * x,
+    ),
+)
+rows_by_jvp = mg.custom_op(
+    "rows",
+    rows_by_vjp.value,
+    jvp=lambda z, t, p, x: {
+        "sums": [p[0] * t[1] + t[0][0] * x + t[0][1], p[0] * t[0][1] + t[0][0] * p[1]],
+        "cube": 3.0 * x * x * t[1],
+    },
+)
+rows_by_both = mg.custom_op("rows", rows_by_vjp.value, vjp=rows_by_vjp.vjp, jvp=rows_by_jvp.jvp)
+
+
+def _of_rows(operation: Callable[..., Any]) -> Callable[..., Any]:
+    def f(x: Any, y: Any) -> Any:
+        found = operation([x, y * y], y)
+        return found["sums"][0] * found["sums"][1] + found["cube"] * x
+
+    return f
+
 
 def _augmented(x: Any, y: Any) -> Any:
     total = x
@@ -110,4 +136,7 @@ OPERATIONS: list[Program] = [
     _row("norm of positive numbers", lambda xs: mg.norm(xs) * mg.log(xs[0]), *_POSITIVE),
     _row("custom_op", lambda x: bump(x) * 2.0, (0.5,), (-0.6,), (1.5,)),
     _row("custom_op of two", lambda x, y: product(x, bump(y)) + product(y, y), (0.5, 0.2), (-0.6, 1.0), (1.5, -0.4)),
+    _row("custom_op with vjp", _of_rows(rows_by_vjp), (0.5, 0.2), (-0.6, 1.0), (1.5, -0.4)),
+    _row("custom_op with jvp", _of_rows(rows_by_jvp), (0.5, 0.2), (-0.6, 1.0), (1.5, -0.4)),
+    _row("custom_op with both", _of_rows(rows_by_both), (0.5, 0.2), (-0.6, 1.0), (1.5, -0.4)),
 ]

@@ -4,5 +4,5 @@ Read `subgraph.py` first: the chain rule on nodes, for derivatives of any order.
 `jacobian` and the other public functions on it; `trees.py` flattens their nested arguments, and `outside.py` finds
 Values that the differentiated function does not own. `vjp.py`, `jacobians.py` and `stopping.py` add functions of the
 same kind; `rematerialization.py` has `checkpoint`, and `frames.py` finds Values among other objects. `custom.py` makes
-operations from user-defined functions.
+operations from user-defined functions, `structured.py` those on structures, and `rules.py` checks their rules.
 """

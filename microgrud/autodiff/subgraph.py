@@ -81,6 +81,13 @@ class Subgraph:
         for node in self._order:
             if node in known:
                 continue
+            push = None if isinstance(node._operation, str) or node._closure is not None else node._operation.push
+            if push is not None:
+                moved = [known[x] if isinstance(x, Value) and x in moving else 0.0 for x in node._operands]
+                if any(isinstance(x, Value) and x in moving for x in node._operands):
+                    known[node] = push(node, moved, as_numbers)
+                    moving.add(node)
+                continue
             # The slope is passed in the place of the adjoint, so that a slope of 0 stops an infinite tangent. In
             # reverse mode the zero adjoint that it makes does the same. A tangent that has become 0 stops nothing.
             slopes = self._slopes(node, moving, as_numbers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 from ..common.numbers import Interval, Number, as_float, describe_operands
 from . import tracing
@@ -42,6 +42,10 @@ class Operation:
     definition: Callable[..., Number] | None
     domain: tuple[Interval, ...]
     total: bool = field(default=False, kw_only=True)
+
+    #: A rule of forward mode: `push(node, tangents, as_numbers)` returns the tangent of a node of this operation, from
+    #: those of its operands. None where the derivative rules serve both modes.
+    push: ClassVar[Callable[..., Number] | None] = None
 
     @overload
     def __call__(self, first: RecordsOperations[T], /, *operands: Any) -> T: ...

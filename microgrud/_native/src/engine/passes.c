@@ -334,6 +334,45 @@ static int pull_all(Pass *pass, uint32_t output)
     return 0;
 }
 
+/* Compute the tangent of a node by the forward rule of its operation. Return 1 if it has none. */
+static int push_by_rule(Pass *pass, size_t place, size_t count, const uint32_t *places)
+{
+    Node *node = pass->graph->nodes.items[place];
+    if (node->op != OP_NONE || !(node->flags & DETAILED) || has_closure(node) || count_of(node) != count) {
+        return 1;
+    }
+    PyObject *operation = operation_object(pass->state, node);
+    if (PyUnicode_Check(operation)) {
+        return 1;
+    }
+    PyObject *rule = PyObject_GetAttrString(operation, "push");
+    if (rule == NULL || rule == Py_None) {
+        int status = rule == NULL ? -1 : 1;
+        Py_XDECREF(rule);
+        return status;
+    }
+    PyObject *tangents = PyList_New((Py_ssize_t)count);
+    for (size_t k = 0; k < count && tangents != NULL; k++) {
+        PyObject *tangent = boxed(pass->wanted[k] ? pass->terms[places[k]] : plain(0.0));
+        if (tangent == NULL) {
+            Py_CLEAR(tangents);
+        } else {
+            PyList_SET_ITEM(tangents, (Py_ssize_t)k, tangent);
+        }
+    }
+    PyObject *flag = pass->as_numbers ? Py_True : Py_False;
+    PyObject *found = tangents == NULL ? NULL : PyObject_CallFunctionObjArgs(rule, (PyObject *)node, tangents, flag, NULL);
+    Term term = plain(0.0);
+    int status = found == NULL ? -1 : read_term(pass, found, &term);
+    if (status == 0) {
+        set_known(pass, place, term);
+    }
+    Py_XDECREF(found);
+    Py_XDECREF(tangents);
+    Py_DECREF(rule);
+    return status;
+}
+
 /* Compute the tangent of the node at a place from those of its operands that move. */
 ALWAYS_INLINE int push_through(Pass *pass, size_t place)
 {
@@ -359,7 +398,11 @@ ALWAYS_INLINE int push_through(Pass *pass, size_t place)
     if (!moves) {
         return 0;
     }
-    int status = find_slopes(pass, place, count);
+    int status = push_by_rule(pass, place, count, places);
+    if (status <= 0) {
+        return status;
+    }
+    status = find_slopes(pass, place, count);
     for (size_t k = 0; k < count && status == 0; k++) {
         Term product;
         if (pass->wanted[k] && !passes_nothing(pass->slopes[k])) {
