@@ -303,7 +303,9 @@ SPECIAL.append(
         ONE,
         refused={
             **in_recordings("self|object|write|attribute", "a replay would not write"),
-            "*checkpointed*": Refusal(RuntimeError, "keeps a Value", "what it keeps would be cut off", always=False),
+            "*checkpointed*": Refusal(
+                RuntimeError, "keeps an argument, or a Value", "what it keeps would be cut off", always=False
+            ),
         },
     )
 )

@@ -30,6 +30,7 @@ from microgrud import (
     sin,
     vjp,
 )
+from microgrud.testing import check_gradients
 
 # A solution of a system of two equations, by Cramer's rule: x = A**-1 b. With y = A**-T v, the derivatives of v x are y
 # by b and -y x^T by A; in forward mode dx = A**-1 (db - dA x) (Giles 2008, "An extended collection of matrix derivative
@@ -201,6 +202,68 @@ def test_rules_that_take_only_floats_have_first_derivatives() -> None:
     assert close([g.data for g in gradient(y[0] + y[1], x)], [want[0][0] + 2.0, 0.5])
 
 
+def test_a_result_of_another_structure_is_right_or_an_error() -> None:
+    vary = custom_op(
+        "vary",
+        lambda x: [x] if x > 0.0 else [x, 2.0 * x],
+        vjp=lambda z, v, x: (mg.sum([a * float(k + 1) for k, a in enumerate(v)]),),
+    )
+    assert [grad(lambda x: mg.sum(vary(x)))(x) for x in (1.0, -1.0, 1.0)] == [1.0, 3.0, 1.0]
+    compiled = mg.compile(lambda x: mg.sum(vary(x)))
+    assert compiled(1.0) == 1.0
+    with pytest.raises(TypeError, match="vary: expected a result of one structure for arguments of one structure"):
+        compiled(-1.0)
+
+
+def test_a_recording_that_ignores_errors_goes_on_with_numbers_that_are_not() -> None:
+    def root() -> Any:
+        return custom_op("root", lambda x: [math.sqrt(x), x], vjp=lambda z, v, x: (0.5 * v[0] / z[0] + v[1],))
+
+    op = root()
+    compiled = mg.compile(lambda x: op(x)[0] if x > 0.0 else op(x)[0] + 1.0, errors="ignore")
+    assert (compiled(4.0), math.isnan(compiled(-1.0)), compiled(4.0)) == (2.0, True, 2.0)
+    op = root()
+    with pytest.raises(ValueError, match=r"root\(-1.0\): "):
+        mg.compile(lambda x: op(x)[0], errors="ignore")(-1.0)
+
+
+def test_definitions_are_checked_against_values() -> None:
+    def made(factor: float) -> Any:
+        return custom_op(
+            "bend",
+            lambda x: [math.sin(x[0]), x[0] * x[1]],
+            vjp=lambda z, v, x: ([v[0] * mg.cos(x[0]) + v[1] * x[1], v[1] * x[0]],),
+            definition=lambda mp, x: [factor * mp.sin(x[0]), x[0] * x[1]],
+        )
+
+    right, wrong = made(1.0), made(1.5)
+    check_gradients(lambda x, y: mg.sum(right([x, y])), 0.5, 2.0)
+    with pytest.raises(ValueError, match="custom_op 'bend': its definition, .* expected the same function"):
+        check_gradients(lambda x, y: mg.sum(wrong([x, y])), 0.5, 2.0)
+
+
+def test_a_value_rule_that_refuses_mpmath_numbers_needs_a_definition() -> None:
+    doubled = custom_op("doubled", lambda x: [float.__mul__(x[0], 2.0)], vjp=lambda z, v, x: ([2.0 * v[0]],))
+    assert doubled([3.0]) == [6.0]
+    with pytest.raises(TypeError, match=r"doubled: expected floats, got mpmath numbers, which .* give custom_op a def"):
+        doubled([mpf(3)])
+
+
+def test_an_operation_forgets_old_structures() -> None:
+    total = custom_op("total", lambda xs: math.fsum(xs), vjp=lambda z, v, xs: ([v] * len(xs),))
+    x = Value(1.0)
+    sums = [total([x] * n) for n in range(1, 300)]
+    mg.backward(sums)
+    assert x.grad == 299 * 300 / 2
+
+
+def test_a_rule_may_detach_a_number() -> None:
+    op = custom_op(
+        "op", lambda x: x * x, vjp=lambda z, v, x: (2.0 * v * x.detach() if isinstance(x, Value) else 2.0 * v * x,)
+    )
+    assert (grad(op)(3.0), hessian(op)(3.0)) == (6.0, 0.0)
+
+
 def test_none_is_a_derivative_of_zero() -> None:
     f = custom_op("first", lambda x, y: x * x, vjp=lambda z, v, x, y: (2.0 * v * x, None))
     assert grad(f, (0, 1))(3.0, [1.0, 2.0]) == (6.0, [0.0, 0.0])
@@ -256,7 +319,9 @@ def test_graphs_and_compiled_functions_of_it_can_be_copied_and_pickled() -> None
             sorted(solve([[2.0, 0.5], [1.0, 3.0]], [1.0, 10.0]))
         )
     assert (repr(solve), x[0]._op, b[0].grad) == ("<operation solve>", "A\\b", 0.0)
-    assert pickle.loads(pickle.dumps(solve))(A, B) == solve(A, B)
+    assert pickle.loads(pickle.dumps(solve)) is solve
+    unnamed = custom_op("solve", solve_value, vjp=solve_vjp)
+    assert jacobian(pickle.loads(pickle.dumps(unnamed)), 1)(A, B) == jacobian(solve, 1)(A, B)
     compiled = mg.compile(lambda b: solve_both(A, [exp(x) for x in b])[0])
     value, slope = compiled.value_and_grad(B)
     assert pickle.loads(pickle.dumps(compiled)).value_and_grad(B) == (value, slope)

@@ -95,6 +95,7 @@ def test_gradient_of_several_outputs_can_be_differentiated_again() -> None:
         (lambda x: backward([x, 1.0]), TypeError, r"expected a Value for outputs\[1\], got float"),
         (lambda x: backward(1.0), TypeError, r"expected a Value for outputs\[0\], got float"),
         (lambda x: backward([x, x], [1.0]), ValueError, "expected a seed for each output, got 1 for 2 outputs"),
+        (lambda x: backward(x, x), TypeError, r"backward: seeds\[0\]: expected a real number"),
         (lambda x: backward([x], [x]), TypeError, r"backward: seeds\[0\]: expected a real number"),
         (lambda x: gradient([x, 2.0], x), TypeError, r"expected a Value for output\[1\], got float"),
     ],
@@ -109,12 +110,22 @@ def test_wrong_seeds_and_outputs_are_named(call: Any, error: type[Exception], me
 
 def test_aux_is_handed_out_as_numbers_with_everything_else_in_it() -> None:
     def f(x: Any) -> Any:
-        return x**3, {"square": x * x, "text": "m", "row": np.array([x, 1.0], dtype=object), "none": None, "n": 3}
+        return x**3, {
+            "square": x * x,
+            "text": "m",
+            "row": np.array([x, 1.0], dtype=object),
+            "none": None,
+            "n": 3,
+            "texts": texts,
+        }
+
+    texts = np.array(["a", None], dtype=object)
 
     slope, aux = grad(f, has_aux=True)(2.0)
     assert slope == 12.0
     assert (aux["square"], aux["text"], aux["none"], aux["n"]) == (4.0, "m", None, 3)
     assert (type(aux["square"]), type(aux["n"]), aux["row"].dtype) == (float, int, np.float64)
+    assert aux["texts"] is texts
     (value, again), slope = value_and_grad(f, has_aux=True)(2.0)
     assert (value, again["square"], slope) == (8.0, 4.0, 12.0)
     second, aux = hessian(f, has_aux=True)(2.0)
@@ -228,6 +239,8 @@ def test_wrong_cotangents_are_named() -> None:
         pull(1.0)
     with pytest.raises(TypeError, match="cotangents: expected a number"):
         pull("a")
+    with pytest.raises(TypeError, match="vjp: expected at least one primal after the function, got none"):
+        vjp(lambda: 1.0)
 
 
 # --- jacfwd and jacrev ---

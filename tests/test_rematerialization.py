@@ -32,7 +32,7 @@ from microgrud import (
     value_and_grad,
     vjp,
 )
-from microgrud.nn import MLP
+from microgrud.nn import MLP, Module
 
 
 def close(got: Any, want: Any) -> bool:
@@ -195,7 +195,7 @@ def test_a_function_that_keeps_a_value_is_refused() -> None:
         kept.append(x * 2.0)
         return x * 3.0
 
-    with pytest.raises(RuntimeError, match=r"checkpoint: f keeps a Value that it computed from its arguments"):
+    with pytest.raises(RuntimeError, match=r"checkpoint: f keeps an argument, or a Value that it computed from one"):
         f(Value(1.0))
 
 
@@ -249,6 +249,44 @@ def test_copies_and_pickles_hold_the_graph() -> None:
         leaves = [node for node in mg.engine.topological_order(twin) if node.is_leaf]
         assert sorted(leaf.grad for leaf in leaves) == sorted([0.5 * math.cos(0.35), 0.7 * math.cos(0.35)])
     assert (w.grad, x.grad) == (0.0, 0.0)
+
+
+class Net(Module):
+    """A network with a block that keeps no graph."""
+
+    def __init__(self) -> None:
+        self.net = MLP(1, [2, 1], activation="tanh", rng=0)
+        self.block = checkpoint(self.net)
+        self.scale = Value(2.0)
+
+    @checkpoint
+    def __call__(self, row: Any) -> Any:
+        return self.block(row) * self.scale
+
+
+@checkpoint
+def cube(x: Any) -> Any:
+    """Return the cube."""
+    return x**3
+
+
+def test_models_with_checkpointed_parts_can_be_copied_and_pickled() -> None:
+    model = Net()
+    want = model([0.5]).data
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        for x in model.parameters():
+            x.data = 0.0
+        y = twin([0.5])
+        assert y.data == want
+        y.backward()
+        assert all(x.grad == 0.0 for x in model.parameters())
+        assert any(x.grad != 0.0 for x in twin.net.parameters())
+        assert twin.scale.grad == want / 2.0
+        model.load_state_dict(twin.state_dict())
+    assert pickle.loads(pickle.dumps(cube)) is cube
+    assert copy.deepcopy(cube) is cube
+    assert cube.__doc__ == "Return the cube."
+    assert repr(cube).startswith("<checkpoint of <function cube")
 
 
 def test_threads_differentiate_one_graph() -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
 from array import array
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from types import MethodType
 from typing import Any, TypeVar
 
 from ..common.numbers import Number
@@ -68,14 +70,35 @@ def checkpoint(f: Function) -> Function:
     if not callable(f):
         raise TypeError(f"checkpoint: expected a function, got an object of type {type(f).__name__}")
 
-    @functools.wraps(f)
-    def rematerialized(*args: Any, **kwargs: Any) -> Any:
-        if tracing.current() is not None or not is_recording():
-            return f(*args, **kwargs)
-        values, frame = framed((args, kwargs))
-        return _Call(f, frame.fill).nodes(values)
+    return _Checkpointed(f)  # type: ignore[return-value]
 
-    return rematerialized  # type: ignore[return-value]
+
+class _Checkpointed:
+    """A function that keeps no graph.
+
+    An object, so that the copy of a model that has one calls the copied model.
+    """
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, f, updated=())
+        self.function = f
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if tracing.current() is not None or not is_recording():
+            return self.function(*args, **kwargs)
+        values, frame = framed((args, kwargs))
+        return _Call(self.function, frame.fill).nodes(values)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        name, home = getattr(self, "__qualname__", ""), sys.modules.get(self.__module__)
+        found = getattr(home, name, None) if "." not in name else None
+        return name if found is self else (checkpoint, (self.function,))
+
+    def __repr__(self) -> str:
+        return f"<checkpoint of {self.function!r}>"
 
 
 class _Call:
@@ -120,8 +143,8 @@ class _Call:
         numbers, structure = self.evaluated(inputs)
         if _held(numbers, inputs, True) and (gc.collect() or True) and _held(numbers, inputs, True):
             raise RuntimeError(
-                f"checkpoint: {self.name} keeps a Value that it computed from its arguments, which would be cut off "
-                "from them; return it, or keep x.detach()"
+                f"checkpoint: {self.name} keeps an argument, or a Value that it computed from one, which would be cut "
+                "off from the graph; return it, or keep x.detach()"
             )
         self.held = _held(numbers, inputs, False)
         operands = [*values, *self.held]
@@ -146,12 +169,15 @@ class _Call:
 
     def row(self, k: int, xs: Sequence[float]) -> list[float]:
         """Return the derivatives of the number at index k with respect to all operands, whose numbers are `xs`."""
-        at = array("d", xs).tobytes()
-        if self.rows[0] != at or k not in self.rows[1]:
+        at, known = array("d", xs).tobytes(), self.rows
+        found = known[1].pop(k, None) if known[0] == at else None  # another thread may take it
+        if found is None:
             inputs: list[Number] = list(map(Value, xs[: len(xs) - len(self.held)]))
             graph = Subgraph(self.evaluated_again(inputs), [*inputs, *self.held], True)
-            self.rows = at, {i: graph.pull_back(i, True) for i in range(len(self.results))}
-        return self.rows[1].pop(k)
+            rows = {i: graph.pull_back(i, True) for i in range(len(self.results))}
+            found = rows.pop(k)
+            self.rows = at, rows
+        return found
 
     def row_of_nodes(self, k: int, operands: Sequence[Number]) -> list[Number]:
         """Return the same as nodes that can be differentiated again."""

@@ -17,9 +17,10 @@ from ..common.arrays import is_array
 from ..common.numbers import Interval, Number, as_float
 from ..engine import Value
 from ..engine.operation import Operation
+from .containers import opened
 from .rules import NoDerivative, reason_for_floats
 from .transforms import numbers_like
-from .trees import Structure, flatten, joined, opened
+from .trees import Structure, flatten, joined
 
 #: The number of structures of arguments that an operation keeps its parts for.
 _MOST_LAYOUTS = 256
@@ -161,11 +162,11 @@ class _Layout:
         """Evaluate the operation; an error is explained as that of any operation is, with these operands."""
         try:
             return self.computed(xs)
-        except (ValueError, ArithmeticError):
-            last = self.last
-            substitute = _Part(self, Structure((), (), None), None, 0).evaluate(xs, operands)
+        except (ValueError, ArithmeticError) as error:
+            last, part = self.last, _Part(self, Structure((), (), None), None, 0)
+            substitute = part.evaluate(xs, operands)
             if last is None:  # a recording goes on with a substitute, but for how many numbers is not known
-                raise
+                raise part._explained(error, operands) from None
             return _Result(b"", [substitute] * len(last.numbers), last.structure, last.signature)
 
     def computed(self, xs: Sequence[float]) -> _Result:
@@ -198,7 +199,7 @@ class _Part(Operation):
     def __init__(self, layout: _Layout, result: Structure, signature: Any, index: int) -> None:
         own = layout.operation
         fields = {"layout": layout, "result": result, "signature": signature, "index": index}
-        vars(self).update(name=own.name, symbol=own.symbol, **fields)
+        vars(self).update(name=own.name, symbol=own.symbol, definition=own.definition and self._defined_by, **fields)
         if own.jvp is not None:
             vars(self)["push"] = self._push
 
@@ -215,8 +216,7 @@ class _Part(Operation):
             )
         return found.numbers
 
-    def definition(self, mp: Any, *xs: Number) -> Number:
-        """Return the number, of mpmath numbers."""
+    def _defined_by(self, mp: Any, *xs: Number) -> Number:
         result = self.layout.operation.defined(mp, *self.layout.arguments.rebuild(xs))
         return flatten(result, f"the definition of {self.name}", exact=True)[0][self.index]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from ..engine import Value
 from ..engine.grad_mode import is_recording
@@ -13,7 +13,8 @@ from ..typing import Number, R
 from .subgraph import Subgraph
 from .transforms import _RecordedCall, numbers_like
 
-Pull = Callable[[Any], "tuple[Any, ...]"]
+#: Multiplies cotangents by a Jacobian.
+Pull: TypeAlias = "Callable[[Any], tuple[Any, ...]]"
 
 
 @overload
@@ -39,7 +40,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         differentiated too. With `has_aux`, aux is the third item.
 
     Raises:
-        TypeError: if a primal, the result or (by `pull`) the cotangents are not made of numbers.
+        TypeError: if there is no primal, or one of them, the result or (by `pull`) the cotangents are not made of
+            numbers.
         ValueError: (by `pull`) if the cotangents do not have the structure of the result.
 
     Source: `jax.vjp`.
@@ -48,6 +50,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> value, pull([1.0, 0.0]), pull([1.0, 10.0])
     ([6.0, 5.0], (3.0, 2.0), (13.0, 12.0))
     """
+    if not primals:
+        raise TypeError("vjp: expected at least one primal after the function, got none")
     call = _RecordedCall(f, primals, {}, tuple(range(len(primals))), has_aux=has_aux)
 
     def pull(cotangents: Any) -> tuple[Any, ...]:
