@@ -94,7 +94,8 @@ class SequentialLR(Combined):
 
         lr_t = the rate of schedule k at t - milestones[k - 1],  where k milestones are t or less
 
-    A `ReduceLROnPlateau` goes on from the rate that it finds.
+    A `ReduceLROnPlateau` goes on from the rate that it finds. Before a `OneCycleLR` or a `CyclicLR`, the base is the
+    optimizer's rate; in PyTorch some schedules start there from the first rate of the cycle.
 
     Args:
         optimizer: whose rates to set.
@@ -150,8 +151,9 @@ class ChainedScheduler(Combined):
 
         lr_t = f_n(... f_2(f_1(base, t), t) ..., t)
 
-    The factors of schedules that multiply the base, such as `StepLR`, are multiplied, as in PyTorch. `OneCycleLR` and
-    `CyclicLR`, which have rates of their own, replace the rates of those before them.
+    The factors of schedules that multiply the base, such as `StepLR`, are multiplied, as in PyTorch, which has no such
+    formula for a minimum (`eta_min`) or for a `SequentialLR` in the chain. `OneCycleLR` and `CyclicLR`, which have rates
+    of their own, replace the rates of those before them.
 
     Args:
         schedulers: new schedules of one optimizer, made one after the other in the order of the list. Each needs a
