@@ -152,8 +152,8 @@ class ChainedScheduler(Combined):
         lr_t = f_n(... f_2(f_1(base, t), t) ..., t)
 
     The factors of schedules that multiply the base, such as `StepLR`, are multiplied, as in PyTorch, which has no such
-    formula for a minimum (`eta_min`) or for a `SequentialLR` in the chain. `OneCycleLR` and `CyclicLR`, which have rates
-    of their own, replace the rates of those before them.
+    formula for a minimum (`eta_min`) or for a `SequentialLR` in the chain. `OneCycleLR` and `CyclicLR`, which have
+    rates of their own, replace the rates of those before them.
 
     Args:
         schedulers: new schedules of one optimizer, made one after the other in the order of the list. Each needs a
