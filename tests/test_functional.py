@@ -157,6 +157,12 @@ def test_aux_of_an_inner_transform_is_differentiated_by_the_outer_one() -> None:
     assert mg.compile(f).value_and_grad(2.0) == (48.0, 96.0)
 
 
+def test_aux_without_values_stays_the_same_object() -> None:
+    aux: dict[str, Any] = {"rows": [1, (2.0, "text")], "none": None}
+    assert grad(lambda x: (x * x, aux), has_aux=True)(1.0)[1] is aux
+    assert grad(lambda x: (x * x, {"a": x, "b": aux}), has_aux=True)(1.0)[1]["b"] is aux
+
+
 @pytest.mark.parametrize("result", [lambda x: x, lambda x: (x, x, x), lambda x: None])
 def test_without_a_pair_has_aux_is_an_error(result: Any) -> None:
     with pytest.raises(TypeError, match=r"expected a function that returns a pair \(result, aux\), got"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import gc
 import math
 import pickle
@@ -121,6 +122,33 @@ def test_structures_keywords_and_values_given_twice() -> None:
     w, x = Value(3.0), Value(2.0)
     f({"w": [w, w]}, np.array([x, 5.0], dtype=object), power=x, kind="text").backward()
     assert (w.grad, x.grad) == (2.0 * 25.0 + 2.0, 3.0 * 25.0 + 3.0)
+
+
+@dataclasses.dataclass
+class Settings:
+    """An argument without Values, with an attribute that is no field."""
+
+    power: int
+    weight: Any = None
+
+
+def test_arguments_without_values_are_passed_as_they_are() -> None:
+    settings, seen = Settings(2), []
+    settings.cache = {}  # type: ignore[attr-defined]
+
+    @checkpoint
+    def f(x: Any, given: Any, rows: Any) -> Any:
+        seen.append(given is settings)
+        rows.append(len(rows))
+        return x**given.power * (1.0 if given.weight is None else given.weight)
+
+    x, rows = Value(3.0), []  # type: ignore[var-annotated]
+    y = f(x, settings, rows)
+    assert (seen, rows) == ([True], [0])
+    y.backward()
+    w = Value(5.0)
+    f(2.0, Settings(3, w), rows).backward()
+    assert (x.grad, w.grad) == (6.0, 8.0)
 
 
 def test_it_nests_in_itself() -> None:
