@@ -38,7 +38,7 @@ exact: Any = MPContext()
 exact.mpf.__float__ = exact.mpf.__complex__ = _refuse
 # Both contexts share one precision, so that the additional digits of `mpmath.diff(f, x)` are not rounded away.
 exact._prec_rounding = mp._prec_rounding
-exact.mpf._ctxdata[2] = exact.mpc._ctxdata[2] = mp._prec_rounding
+exact.mpf._ctxdata[2] = exact.mpc._ctxdata[2] = exact.constant._ctxdata[2] = mp._prec_rounding
 
 
 #: All threads share the precision of mpmath, so that only one may change it at a time.
