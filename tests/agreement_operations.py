@@ -121,6 +121,8 @@ OPERATIONS: list[Program] = [
     _row("clip between numbers", lambda x, a, b: mg.clip(x, a, b), (0.5, 0.0, 1.0), (-0.5, 0.0, 1.0), (3.0, 0.5, 2.0)),
     _row("leaky_relu with slope", lambda x, a: mg.leaky_relu(x, a), (0.5, 0.2), (-0.5, 0.3), (-1.0, 0.1)),
     _row("elu with alpha", lambda x, a: mg.elu(x, a), (0.5, 0.2), (-0.5, 0.3), (-1.0, 1.5)),
+    _row("exp2 and logaddexp", lambda x, y: mg.logaddexp(x, mg.exp2(y)), (0.5, 0.2), (-0.5, 1.8), (1.0, -0.3)),
+    _row("remainder", lambda x, y: x * mg.remainder(x, y), (7.3, 2.0), (-7.3, 2.0), (7.3, -2.0), exact=False),
     _row("power of an integer", lambda x, k: x**k, (0.5, 3), (-0.5, 2), (1.5, -1)),
     _row("power of a half", lambda x: x**0.5, (0.5,), (2.0,), (1.5,)),
     _row("number to a power", lambda x: 3 ** (x * 0.5), (0.5,), (-2.0,), (1.5,)),

@@ -87,11 +87,13 @@ def at_kink(name: str, xs: list[float]) -> bool:
         return xs[0] in xs[1:]
     if name in ("asin", "acos", "acosh"):
         return abs(xs[0]) == 1.0
-    return name in ("abs", "relu", "leaky_relu", "elu", "sqrt", "cbrt", "hypot", "pow") and xs[0] == 0.0
+    return name in ("abs", "relu", "leaky_relu", "elu", "sqrt", "cbrt", "hypot", "pow", "entr") and xs[0] == 0.0
 
 
 def _out_of_reach(name: str, xs: list[float]) -> bool:
     """True if mpmath has no truth: it lacks a signed zero, and the error function of arguments beyond its series."""
-    if name == "atan2":
+    if name in ("atan2", "copysign"):
         return 0.0 in xs
-    return name in ("erf", "erfc", "gelu", "gelu_slope") and abs(xs[0]) > 1e4
+    if name in ("xlogy", "xlog1py") and xs[0] == 0.0:
+        return xs[1] <= (0.0 if name == "xlogy" else -1.0)  # a term of 0 at a singular point
+    return name in ("erf", "erfc", "gelu", "gelu_slope", "ndtr", "log_ndtr") and abs(xs[0]) > 1e4

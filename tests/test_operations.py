@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from mpmath import mp
 from programs import MPMATH_FLOORS
-from truth import CONSTANTS
+from truth import CONSTANTS, COUNTS
 
 from microgrud import Value
 from microgrud.engine import ops, topological_order
@@ -48,14 +48,16 @@ def test_every_operation_is_right_to_second_order(name: str, order: int) -> None
 def points_of_entry(operation: Operation, count: int) -> Iterator[list[float]]:
     """Yield points in the domain of an entry of the table, even one without a public function."""
     rng = random.Random(operation.name)
-    width = 4 if operation.name == "power_log" else operation.arity or 5
+    width = operation.arity or {"power_log": 4, "mills": 2, "sinc_derivative": 2}.get(operation.name, 5)
     intervals = operation.domain if operation.arity else operation.domain * width
     while count:
         xs = [rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-1.5, 1.0) for _ in range(width)]
         if operation.name == "clip":
             xs[1:] = sorted(xs[1:])
-        if operation.name in ("round_digits", "softmax", "log_softmax"):  # an operand that is an integer
-            xs[-1 if operation.name == "round_digits" else 0] = float(rng.randrange(1, 4))
+        if operation.name == "round_digits":  # an operand that is an integer
+            xs[-1] = float(rng.randrange(1, 4))
+        if operation.name in ("softmax", "log_softmax", "mills", "sinc_derivative"):
+            xs[0] = float(rng.randrange(1, 4))
         if operation.name == "power_over":
             xs[2] = float(rng.randrange(4))
         if operation.name == "power_log":
@@ -188,5 +190,5 @@ def test_a_total_operation_raises_for_no_operands_and_another_one_for_some(opera
         return False
 
     constants = CONSTANTS.get(operation.name, ())
-    rows = itertools.product(HARD, repeat=operation.arity or (2 if len(constants) > 1 else 3))
+    rows = itertools.product(HARD, repeat=operation.arity or min(3, COUNTS.get(operation.name, 3)))
     assert any(raises(constants + xs) for xs in rows) is not operation.total

@@ -45,6 +45,8 @@ FORMULAS: dict[str, Formula] = {
     "power_log": lambda k, n, x, y: x ** (y - n) * mp.log(x) ** k,
     "radial": _radial,
     "round_digits": lambda x, digits: mpf(0),
+    "mills": lambda k, x: 1 + x * mp.ncdf(x) / mp.npdf(x),  # for k = 1
+    "sinc_derivative": lambda k, x: mp.diff(TRUTH["sinc"][0], x, int(k)),
     "sum": lambda *xs: mp.fsum(xs),
     "mean": lambda *xs: mp.fsum(xs) / len(xs),
     "prod": lambda *xs: mp.fprod(xs),
@@ -63,12 +65,14 @@ CONSTANTS: dict[str, dict[int, float]] = {
     "power_log": {0: 2.0, 1: 1.0},
     "radial": {0: 3.0, 1: 1.0, 2: 0.0},
     "round_digits": {1: 2.0},
+    "mills": {0: 1.0},
+    "sinc_derivative": {0: 1.0},
     "softmax": {0: 1.0},
     "log_softmax": {0: 1.0},
     "where": {0: 1.0},
     "gate": {0: 1.0},
 }
-WIDTHS = {"power_log": 4, "radial": 5, "prod": 3, "dot": 5}
+WIDTHS = {"power_log": 4, "mills": 2, "sinc_derivative": 2, "radial": 5, "prod": 3, "dot": 5}
 ZERO_RESULTS = {
     "log": (1.0,),
     "log2": (1.0,),
@@ -82,7 +86,7 @@ ZERO_RESULTS = {
 
 def has_derivatives(name: str, xs: Sequence[float]) -> bool:
     """Return whether all derivatives are finite at a point; those at other points are in the table of conventions."""
-    if name in ("relu", "leaky_relu", "elu", "abs", "cbrt", "sqrt", "floor", "ceil", "trunc", "sign"):
+    if name in ("relu", "leaky_relu", "elu", "abs", "cbrt", "sqrt", "floor", "ceil", "trunc", "sign", "entr"):
         return xs[0] != 0.0
     if name in ("maximum", "minimum", "max", "min", "less", "at_most", "equal", "unequal", "same"):
         return xs[0] != xs[1]
@@ -92,7 +96,9 @@ def has_derivatives(name: str, xs: Sequence[float]) -> bool:
         return xs[2 if name == "power_log" else 0] > 0.0
     if name == "clip":
         return xs[0] not in xs[1:]
-    return not (name in ("modulo", "floor_divide") and xs[0] % xs[1] == 0.0)
+    if name == "copysign":
+        return all(xs)
+    return not (name in ("modulo", "floor_divide", "fmod") and xs[0] % xs[1] == 0.0)
 
 
 def points_of(name: str) -> Iterator[tuple[float, ...]]:

@@ -26,6 +26,7 @@ import pytest
 from cells import every_cell
 from hypothesis import given, settings
 from public_names import public_names
+from truth import CONSTANTS, COUNTS
 
 import microgrud
 from microgrud.testing import Expression, expressions
@@ -126,6 +127,8 @@ def operand_lists(name: str, arity: int | None, count: int) -> Iterator[list[flo
         if name == "power_log":
             xs = [float(rng.choice((0, 1, 1, 2, 3, 0.5, 513))), float(rng.randrange(4)), *(2 * xs)[:2]]
             xs = xs if k % 10 else [*xs, 1.0]
+        if name in ("mills", "sinc_derivative"):
+            xs = [float(rng.choice((0, 1, 2, 3, 0.5))), *xs[: 1 if k % 10 else 2]]
         if name == "power_over":
             xs[2] = float(rng.randrange(4))
         if name == "radial":
@@ -136,7 +139,7 @@ def operand_lists(name: str, arity: int | None, count: int) -> Iterator[list[flo
 
 def count_constants(name: str, operands: int) -> int:
     """Return the number of leading operands that are not Values: the index of a result, or the powers of radial."""
-    return {"softmax": 1, "log_softmax": 1, "radial": (operands + 1) // 2, "power_log": 2}.get(name, 0)
+    return (operands + 1) // 2 if name == "radial" else len(CONSTANTS.get(name, ()))
 
 
 @pytest.mark.parametrize("name", PYTHON.engine.ops.TABLE)
@@ -164,8 +167,8 @@ def test_every_entry_of_the_table_is_known_to_the_c_engine() -> None:
 
 def test_the_names_of_the_table_are_those_of_the_c_engine() -> None:
     for operation in C.engine.ops.TABLE.values():
-        x = C.Value(0.5 if operation.name == "atanh" else 1.0)
-        count = operation.arity or (4 if operation.name == "power_log" else 3)
+        x = C.Value(0.5 if operation.name in ("atanh", "logit", "ndtri", "erfinv") else 1.0)
+        count = operation.arity or len(CONSTANTS.get(operation.name, ())) + COUNTS.get(operation.name, 3)
         constants = count_constants(operation.name, count)
         operands = [*[0.0] * constants, *[x] * (count - constants)]
         node = operation(*operands)

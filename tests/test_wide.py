@@ -54,16 +54,17 @@ def rows_of(name: str) -> tuple[Callable[[Any], Any], np.ndarray]:
         "reciprocal": 0.1,
     }.get(name)
     points = POINTS if low is None else np.abs(POINTS) + low + 0.01
-    points = points / 4.0 if name in ("asin", "acos", "atanh") else points
+    points = points / 4.0 if name in ("asin", "acos", "atanh", "erfinv") else points
+    points = 0.5 + points / 8.0 if name in ("logit", "ndtri") else points
     columns = [points[np.arange(70) % 10]]
     columns += [np.abs(points[(np.arange(70) // 10 + k) % 10]) + 0.5 * k for k in range(arity - 1)]
     rows = np.stack(columns, axis=1)
-    if name in ("pow", "divide", "divide_ieee", "atan2"):
+    if name in ("pow", "divide", "divide_ieee", "atan2", "xlogy", "entr"):
         rows = np.abs(rows) + 0.25
     return lambda x: np.array([f(*row) for row in x.reshape(-1, arity)], dtype=object), rows.ravel()
 
 
-SKIPPED = {"round_digits", "floor_divide", "modulo", "power_over"}
+SKIPPED = {"round_digits", "floor_divide", "modulo", "fmod", "power_over"}
 ELEMENTWISE = sorted(name for name, own in TABLE.items() if own.arity in (1, 2, 3) and name not in SKIPPED)
 
 

@@ -43,6 +43,45 @@ def _floor_of_quotient(x: Any, y: Any) -> Any:
         return mp.floor(x / y)
 
 
+def _truncated_quotient(x: Any, y: Any) -> Any:
+    return mp.sign(x) * mp.sign(y) * _floor_of_quotient(abs(x), abs(y))
+
+
+def _truncated_remainder(x: Any, y: Any) -> Any:
+    with mp.workdps(1500):
+        return x - y * _truncated_quotient(x, y)
+
+
+def _hazard(x: Any) -> Any:
+    """The normal density divided by the distribution function."""
+    return mp.npdf(x) / mp.ncdf(x)
+
+
+def _quantile(p: Any) -> Any:
+    """The normal quantile: Newton's method for log(Phi), which is concave, from below."""
+    if p >= 0.5:
+        return -_quantile(1 - p) if p > 0.5 else mpf(0)
+    z, step = -mp.sqrt(-2 * mp.log(p)), mpf(1)
+    while abs(step) > mpf(10) ** (10 - mp.dps):
+        step = (mp.log(p) - mp.log(mp.ncdf(z))) / _hazard(z)
+        z += step
+    return z
+
+
+def _sinc(x: Any) -> Any:
+    return mpf(0) if x == mp.floor(x) != 0 else mp.sinc(mp.pi * x)
+
+
+def _sinc_slope(x: Any) -> Any:
+    with mp.workdps(DIGITS + 700):
+        return (mp.cos(mp.pi * x) - mp.sinc(mp.pi * x)) / x if x else mpf(0)
+
+
+def _sinc_curvature(x: Any) -> Any:
+    with mp.workdps(DIGITS + 1400):
+        return (-mp.pi * mp.sin(mp.pi * x) - 2 * _sinc_slope(x)) / x if x else -(mp.pi**2) / 3
+
+
 def _remainder(x: Any, y: Any) -> Any:
     with mp.workdps(1500):
         return x - y * mp.floor(x / y)
@@ -126,6 +165,17 @@ TRUTH: dict[str, tuple[Formula, ...]] = {
     ),
     "degrees": (mp.degrees, lambda x: 180 / mp.pi),
     "radians": (mp.radians, lambda x: mp.pi / 180),
+    "copysign": (lambda x, y: abs(x) if y >= 0 else -abs(x), lambda x, y: mp.sign(x) * (1 if y >= 0 else -1), _step),
+    "fmod": (_truncated_remainder, lambda x, y: mpf(1), lambda x, y: -_truncated_quotient(x, y)),
+    "logit": (lambda x: mp.log(x) - mp.log1p(-x), lambda x: 1 / (x * (1 - x))),
+    "xlogy": (lambda x, y: x * mp.log(y), lambda x, y: mp.log(y), lambda x, y: x / y),
+    "xlog1py": (lambda x, y: x * mp.log1p(y), lambda x, y: mp.log1p(y), lambda x, y: x / (1 + y)),
+    "entr": (lambda x: -x * mp.log(x) if x else mpf(0), lambda x: -1 - mp.log(x)),
+    "ndtr": (mp.ncdf, mp.npdf),
+    "log_ndtr": (lambda x: mp.log1p(-mp.ncdf(-x)) if x > 0 else mp.log(mp.ncdf(x)), _hazard),
+    "ndtri": (_quantile, lambda p: 1 / mp.npdf(_quantile(p))),
+    "erfinv": (mp.erfinv, lambda y: mp.sqrt(mp.pi) / 2 * mp.exp(mp.erfinv(y) ** 2)),
+    "sinc": (_sinc, _sinc_slope),
     "less": (lambda x, y: mpf(x < y), _step, _step),
     "at_most": (lambda x, y: mpf(x <= y), _step, _step),
     "equal": (lambda x, y: mpf(x == y), _step, _step),
@@ -188,24 +238,35 @@ SECOND: dict[str, tuple[Formula, ...]] = {
     "silu": (lambda x: _logistic_density(x) * (2 - x * mp.tanh(x / 2)),),
     "gaussian": (lambda x: (4 * x**2 - 2) * _gauss(x),),
     "gelu_slope": (lambda x: (x**2 - 4) * x * mp.npdf(x),),
+    "logit": (lambda x: (2 * x - 1) / (x * (1 - x)) ** 2,),
+    "xlogy": (_step, lambda x, y: 1 / y, lambda x, y: -x / y**2),
+    "xlog1py": (_step, lambda x, y: 1 / (1 + y), lambda x, y: -x / (1 + y) ** 2),
+    "entr": (lambda x: -1 / x,),
+    "ndtr": (lambda x: -x * mp.npdf(x),),
+    "log_ndtr": (lambda x: -_hazard(x) * (x + _hazard(x)),),
+    "ndtri": (lambda p: _quantile(p) / mp.npdf(_quantile(p)) ** 2,),
+    "erfinv": (lambda y: mp.pi / 2 * mp.erfinv(y) * mp.exp(2 * mp.erfinv(y) ** 2),),
+    "sinc": (_sinc_curvature,),
 }
 
 
 #: Operations without a function or an operator, for the rules of others and for round(x, digits).
 PRIVATE = {"chain", "divide_ieee", "gaussian", "gelu_slope", "power_log", "power_over", "radial", "round_digits"}
-PRIVATE |= {"sech_squared", "less", "at_most", "equal", "unequal", "same", "gate"}
+PRIVATE |= {"mills", "sinc_derivative", "sech_squared", "less", "at_most", "equal", "unequal", "same", "gate"}
 #: Operations whose derivative has infinitely many roots and misses 4 ulp near them, where rounding the operand alone
 #: changes many digits: the effect of one ulp of the operand is allowed, as for second derivatives.
-OSCILLATING: set[str] = set()
+OSCILLATING = {"sinc"}
 #: Constant operands before the others: the index of the result, and the powers of private operations.
 CONSTANTS: dict[str, tuple[float, ...]] = {
     "softmax": (1.0,),
     "log_softmax": (1.0,),
     "radial": (2.0, 1.0, 0.0),
     "power_log": (1.0, 1.0),
+    "mills": (1.0,),
+    "sinc_derivative": (1.0,),
 }
 #: The number of other operands for those operations over sequences that need a certain number.
-COUNTS = {"dot": 5, "radial": 2, "power_log": 2}
+COUNTS = {"dot": 5, "radial": 2, "power_log": 2, "mills": 1, "sinc_derivative": 1}
 
 
 def exact(formula: Formula, *operands: float) -> Any:
@@ -302,6 +363,15 @@ SPECIAL_PLACES: dict[str, tuple[float, ...]] = {
     "gaussian": (0.7071067811865476, 26.5, -26.5),
     "pow": (1.0, 2.0, 0.0),
     "elu": (-37.0, -745.0),
+    "logit": (0.0, 0.25, 0.5, 0.75, 1.0),
+    "entr": (0.0, 0.25, 0.36787944117144233, 0.5, 1.0),
+    "xlogy": (0.0, 1.0),
+    "xlog1py": (0.0, -1.0),
+    "ndtr": (-38.0, -37.5, -30.0, 8.3),
+    "log_ndtr": (-30.0, -20.0, -1.0, 0.0, 8.3, 37.6),
+    "ndtri": (0.0, 0.125, 0.15865525393145707, 0.5, 0.8413447460685429, 1.0),
+    "erfinv": (-1.0, -0.6826894921370859, -0.75, 0.0, 0.75, 0.6826894921370859, 1.0),
+    "sinc": (0.0, 0.3183098861837907, 0.4774648292756860, 1.0, 1.4302966531242027, 2.0, 0.6626),
 }
 
 

@@ -200,7 +200,7 @@ def normal_density(x: float) -> float:
     return ONE_OVER_SQRT_TWO_PI * gaussian(x, 0.5)
 
 
-def _density_series(x: float, factor: float, coefficients: tuple[float, ...]) -> float:
+def density_series(x: float, factor: float, coefficients: tuple[float, ...]) -> float:
     """Return factor * density(x) * (c0 + c1/x**2 + c2/x**4 + ...): below -30, eight terms give every digit."""
     if x < -40.0:
         return 0.0
@@ -208,17 +208,21 @@ def _density_series(x: float, factor: float, coefficients: tuple[float, ...]) ->
     total = 0.0
     for coefficient in reversed(coefficients):
         total = total * u + coefficient
-    if x > -37.0:
+    if x > -37.5:
         return factor * normal_density(x) * total
     # The density is subnormal: its square root as two factors keeps the digits.
     half = gaussian(x, 0.25)
     return (half * (factor * ONE_OVER_SQRT_TWO_PI * total)) * half
 
 
+#: Of the distribution function of x, times -x: the coefficients of density_series.
+TAIL_SERIES = (1.0, -1.0, 3.0, -15.0, 105.0, -945.0, 10395.0, -135135.0)
+
+
 def gelu(x: float) -> float:
     """Return x * normal_cdf(x), the exact Gaussian error linear unit."""
     if x < -30.0:
-        return _density_series(x, -1.0, (1.0, -1.0, 3.0, -15.0, 105.0, -945.0, 10395.0, -135135.0))
+        return density_series(x, -1.0, TAIL_SERIES)
     return x * normal_cdf(x)
 
 
@@ -240,7 +244,7 @@ _GELU_SLOPE_SERIES = (
 def gelu_slope(x: float) -> float:
     """Return the derivative of gelu, normal_cdf(x) + x * normal_density(x)."""
     if x < -30.0:
-        return _density_series(x, x, (1.0, -1.0, 1.0, -3.0, 15.0, -105.0, 945.0, -10395.0))
+        return density_series(x, x, (1.0, -1.0, 1.0, -3.0, 15.0, -105.0, 945.0, -10395.0))
     offset = (x - _GELU_SLOPE_ROOT[0]) - _GELU_SLOPE_ROOT[1]
     if abs(offset) < 0.8:
         total = 0.0

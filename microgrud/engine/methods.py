@@ -101,6 +101,22 @@ class OperationMethods:
         """Return `microgrud.clip` with this node as its first operand."""
         return self._record(ops.CLIP, self, low, high)
 
+    def copysign(self: RecordsOperations[T], y: Number) -> T:
+        """Return `microgrud.copysign` with this node as its first operand."""
+        return self._record(special.COPYSIGN, self, y)
+
+    def fmod(self: RecordsOperations[T], y: Number) -> T:
+        """Return `microgrud.fmod` with this node as its first operand."""
+        return self._record(special.FMOD, self, y)
+
+    def remainder(self: RecordsOperations[T], y: Number) -> T:
+        """Return `microgrud.remainder` with this node as its first operand."""
+        return self._record(ops.MODULO, self, y)
+
+    def logaddexp(self: RecordsOperations[T], y: Number) -> T:
+        """Return `microgrud.logaddexp` with this node as its first operand."""
+        return self._record(ops.LOGSUMEXP, self, y)
+
     # --- names that NumPy's functions call on the elements of an object array ---
 
     arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2

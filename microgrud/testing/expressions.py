@@ -117,10 +117,14 @@ _SMOOTH = (
     *_unary("log1p", accepts=lambda x: x >= -0.9),
     *_unary("log2", accepts=lambda x: x >= 0.2),
     *_unary("log10", accepts=lambda x: x >= 0.1),
+    *_unary("entr", accepts=lambda x: x >= 0.1),
+    *_unary("log_ndtr", accepts=_between(-5.0, 5.0)),
     *_unary("tan", accepts=_between(-1.2, 1.2)),
     *_unary("sinh", "cosh", accepts=_between(-2.9, 2.9)),
     *_unary("atanh", accepts=_between(-0.9, 0.9)),
     Move("atan2", functions.atan2, "atan2({}, {})", 2, lambda y, x: abs(y) >= 0.2),
+    Move("xlogy", special.xlogy, "xlogy({}, {})", 2, lambda x, y: y >= 0.1),
+    Move("xlog1py", special.xlog1py, "xlog1py({}, {})", 2, lambda x, y: y >= -0.9),
     Move("hypot", functions.hypot, "hypot({}, {})", 2, lambda x, y: abs(x) + abs(y) >= 0.2),
     _over("sum"),
     _over("mean"),
@@ -142,6 +146,8 @@ _KINKED = (
     Move("clip", _clip, "clip({}, -1.0, 1.0)", 1, lambda x: _apart(abs(x), 1.0), smooth=False),
     Move("where", _where, "where({} > 0, {}, {})", 3, lambda c, x, y: _away_from_zero(c), smooth=False),
     Move("floor_divide", operator.floordiv, "{} // {}", 2, _quotient_between_integers, smooth=False),
+    Move("fmod", special.fmod, "fmod({}, {})", 2, _quotient_between_integers, smooth=False),
+    Move("copysign", special.copysign, "copysign({}, {})", 2, lambda x, y: abs(x) >= 0.05 <= abs(y), smooth=False),
     Move("modulo", operator.mod, "{} % {}", 2, _quotient_between_integers, smooth=False),
 )
 

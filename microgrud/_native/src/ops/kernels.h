@@ -144,17 +144,49 @@ static inline double density_series(double x, double factor, const double coeffi
     for (int k = 7; k >= 0; k--) {
         total = total * u + coefficients[k];
     }
-    if (x > -37.0) {
+    if (x > -37.5) {
         return factor * normal_density(x) * total;
     }
     double half = kernel_gaussian(x, 0.25);
     return (half * (factor * ONE_OVER_SQRT_TWO_PI * total)) * half;
 }
 
+static const double TAIL_SERIES[8] = {1.0, -1.0, 3.0, -15.0, 105.0, -945.0, 10395.0, -135135.0};
+
 static inline double kernel_gelu(double x)
 {
-    static const double series[8] = {1.0, -1.0, 3.0, -15.0, 105.0, -945.0, 10395.0, -135135.0};
-    return x < -30.0 ? density_series(x, -1.0, series) : x * normal_cdf(x);
+    return x < -30.0 ? density_series(x, -1.0, TAIL_SERIES) : x * normal_cdf(x);
+}
+
+static inline double kernel_ndtr(double x)
+{
+    return x < -30.0 ? density_series(x, -1.0 / x, TAIL_SERIES) : normal_cdf(x);
+}
+
+/* NaN, which asks Python, outside the domain. */
+static inline double kernel_logit(double x)
+{
+    return x > 0.25 && x < 0.75 ? 2.0 * atanh(2.0 * x - 1.0) : log(x / (1.0 - x));
+}
+
+static inline double entr_slope(double x)
+{
+    const double one_over_e[2] = {0.36787944117144233, -1.2428753672788363e-17};
+    const double e = 2.718281828459045;
+    return x > 0.25 && x < 0.5 ? -log1p(((x - one_over_e[0]) - one_over_e[1]) * e) : -(1.0 + log(x));
+}
+
+static inline double sign_of(double x)
+{
+    return x == x ? (double)((x > 0.0) - (x < 0.0)) : x;
+}
+
+/* x // y, as Python computes it, of positive numbers. */
+static inline double whole_quotient(double x, double y)
+{
+    const double quotient = (x - fmod(x, y)) / y;
+    const double whole = floor(quotient);
+    return quotient - whole > 0.5 ? whole + 1.0 : whole;
 }
 
 static inline double kernel_gelu_slope(double x)

@@ -20,6 +20,13 @@
     X(SECH_SQUARED, sech_squared, kernel_sech_squared(x), -2.0 * z * tanh(x))                                          \
     X(GELU_SLOPE, gelu_slope, kernel_gelu_slope(x), gelu_curvature(x))                                                 \
     X(ROUND, round, rint(x) + 0.0, NOTHING)                                                                            \
+    X(LOGIT, logit, kernel_logit(x), 1.0 / (x * (1.0 - x)))                                                            \
+    X(ENTR, entr, 0.0 - (x == 0.0 ? x : x * log(x)), entr_slope(x))                                                    \
+    X(NDTR, ndtr, kernel_ndtr(x), ONE_OVER_SQRT_TWO_PI * kernel_gaussian(x, 0.5))                                      \
+    X(LOG_NDTR, log_ndtr, BY_PYTHON, BY_PYTHON)                                                                        \
+    X(NDTRI, ndtri, BY_PYTHON, BY_PYTHON)                                                                              \
+    X(ERFINV, erfinv, BY_PYTHON, BY_PYTHON)                                                                            \
+    X(SINC, sinc, BY_PYTHON, BY_PYTHON)                                                                                \
     UNARY_METHODS(X)
 
 /* Operations that are methods of a Value with the same name. */
@@ -54,11 +61,11 @@
     X(RELU, relu, x <= 0.0 ? 0.0 : x, x <= 0.0 ? NOTHING : 1.0)                                                        \
     X(GELU, gelu, kernel_gelu(x), kernel_gelu_slope(x))                                                                \
     X(SILU, silu, kernel_silu(x), silu_slope(x))                                                                       \
-    X(SIGN, sign, x == x ? (double)((x > 0.0) - (x < 0.0)) : x, NOTHING)                                               \
+    X(SIGN, sign, sign_of(x), NOTHING)                                                                                 \
     X(FLOOR, floor, floor(x) + 0.0, NOTHING)                                                                           \
     X(CEIL, ceil, ceil(x) + 0.0, NOTHING)                                                                              \
     X(TRUNC, trunc, trunc(x) + 0.0, NOTHING)                                                                           \
-    X(ABS, abs, fabs(x), x == x ? (double)((x > 0.0) - (x < 0.0)) : x)                                                 \
+    X(ABS, abs, fabs(x), sign_of(x))                                                                                   \
     X(DEGREES, degrees, x * 57.29577951308232, 57.29577951308232)                                                      \
     X(RADIANS, radians, x * 0.017453292519943295, 0.017453292519943295)
 
@@ -86,7 +93,11 @@
     X(MINIMUM, minimum, x <= y || x != x ? x : y, share(x, y, x < y), share(y, x, y < x))                              \
     X(ATAN2, atan2, atan2(x, y), over_square_of_length(x, y, false), -over_square_of_length(x, y, true))               \
     X(HYPOT, hypot, BY_PYTHON, over_length(z, x, y, true), over_length(z, x, y, false))                                \
-    X(GAUSSIAN, gaussian, kernel_gaussian(x, y), gaussian_slope(z, x, y), -(x * x * z))
+    X(GAUSSIAN, gaussian, kernel_gaussian(x, y), gaussian_slope(z, x, y), -(x * x * z))                                \
+    X(COPYSIGN, copysign, copysign(x, y), sign_of(x) * copysign(1.0, y), NOTHING)                                      \
+    X(FMOD, fmod, fmod(x, y), 1.0, -(sign_of(x) * sign_of(y) * whole_quotient(fabs(x), fabs(y))))                      \
+    X(XLOGY, xlogy, x == 0.0 && y == y ? x : x * log(y), log(y), y != 0.0 ? x / y : NOTHING)                           \
+    X(XLOG1PY, xlog1py, x == 0.0 && y == y ? x : x * log1p(y), log1p(y), y != -1.0 ? x / (1.0 + y) : NOTHING)
 
 /* X(identifier, name, value, slope with respect to x, to y, to w) of three operands. */
 #define TERNARY_OPERATIONS(X)                                                                                          \
@@ -110,7 +121,9 @@
     X(MIN, min, kernel_extreme(xs, n, false))                                                                          \
     X(LOGSUMEXP, logsumexp, kernel_logsumexp(xs, n, scratch))                                                          \
     X(SOFTMAX, softmax, indexed_softmax(xs, n, scratch))                                                               \
-    X(LOG_SOFTMAX, log_softmax, indexed_log_softmax(xs, n, scratch))
+    X(LOG_SOFTMAX, log_softmax, indexed_log_softmax(xs, n, scratch))                                                   \
+    X(MILLS, mills, BY_PYTHON)                                                                                         \
+    X(SINC_DERIVATIVE, sinc_derivative, BY_PYTHON)
 
 /* X(identifier, name, value, ...) of all operations. */
 #define OPERATIONS(X) UNARY_OPERATIONS(X) BINARY_OPERATIONS(X) TERNARY_OPERATIONS(X) SEQUENCE_OPERATIONS(X)
