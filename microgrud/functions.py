@@ -5,6 +5,11 @@ mpmath number. Plain numbers next to a Value are constants. Errors are those of 
 names the operation and its operands: ValueError outside the domain, ZeroDivisionError, OverflowError.
 `docs/conventions.md` lists the gradients at kinks and singular points.
 
+Functions of one to three numbers also map over NumPy arrays, of floats or of Values, as NumPy's functions do:
+`exp(array)`. NumPy's own functions do so on object arrays of Values, except those that it has only for floats: write
+`microgrud.logaddexp(x, y)` and `microgrud.copysign(x, y)` in the place of NumPy's, `x != x` for `np.isnan(x)`, and
+`abs(x) < math.inf` for `np.isfinite(x)`.
+
 Call `abs`, `max`, `min`, `pow` and `sum` as `microgrud.sum(...)`: imported by name, they would hide Python's. (`from
 microgrud import *` leaves them out.)
 """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .common.arrays import is_array
 from .engine import native, ops, special as entries
-from .typing import AnyNumber
+from .engine.operation import over_arrays
+from .typing import AnyNumber, Number, binary
 
 # --- angles ---
 
@@ -33,6 +35,7 @@ def radians(x: AnyNumber) -> AnyNumber:
 # --- signs and remainders ---
 
 
+@binary
 def copysign(x: Number, y: Number) -> Number:
     """Compute |x| with the sign of y, which -0.0 has too.
 
@@ -44,6 +47,7 @@ def copysign(x: Number, y: Number) -> Number:
     return entries.COPYSIGN(x, y)
 
 
+@binary
 def fmod(x: Number, y: Number) -> Number:
     """Compute x - y trunc(x/y), the remainder with the sign of x, as `math.fmod` and C do.
 
@@ -58,6 +62,7 @@ def fmod(x: Number, y: Number) -> Number:
     return entries.FMOD(x, y)
 
 
+@binary
 def remainder(x: Number, y: Number) -> Number:
     """Compute x - y floor(x/y), the remainder with the sign of y, as `x % y` and NumPy, PyTorch and JAX do.
 
@@ -77,7 +82,7 @@ def remainder(x: Number, y: Number) -> Number:
 # --- exponentials and logarithms ---
 
 
-def exp2(x: Number) -> Number:
+def exp2(x: AnyNumber) -> AnyNumber:
     """Compute 2**x.
 
     d exp2(x)/dx = 2**x log 2.
@@ -91,6 +96,7 @@ def exp2(x: Number) -> Number:
     return ops.POW(2.0, x)
 
 
+@binary
 def logaddexp(x: Number, y: Number) -> Number:
     """Compute log(exp(x) + exp(y)) without overflow, as `logsumexp([x, y])` does.
 
@@ -99,10 +105,12 @@ def logaddexp(x: Number, y: Number) -> Number:
     >>> logaddexp(1000.0, 1000.0)
     1000.6931471805599
     """
+    if is_array(x) or is_array(y):
+        return over_arrays(ops.LOGSUMEXP, (x, y))
     return ops.LOGSUMEXP(x, y)
 
 
-def logit(x: Number) -> Number:
+def logit(x: AnyNumber) -> AnyNumber:
     """Compute log(x/(1 - x)), the inverse of `sigmoid`.
 
     d logit(x)/dx = 1/(x (1 - x)).
@@ -116,6 +124,7 @@ def logit(x: Number) -> Number:
     return entries.LOGIT(x)
 
 
+@binary
 def xlogy(x: Number, y: Number) -> Number:
     """Compute x log(y), which is 0 for x = 0 and any number y.
 
@@ -130,6 +139,7 @@ def xlogy(x: Number, y: Number) -> Number:
     return entries.XLOGY(x, y)
 
 
+@binary
 def xlog1py(x: Number, y: Number) -> Number:
     """Compute x log(1 + y) without the loss of digits near y = 0; 0 for x = 0 and any number y.
 
@@ -145,7 +155,7 @@ def xlog1py(x: Number, y: Number) -> Number:
     return entries.XLOG1PY(x, y)
 
 
-def entr(x: Number) -> Number:
+def entr(x: AnyNumber) -> AnyNumber:
     """Compute -x log(x), a term of an entropy; 0 at 0.
 
     d entr(x)/dx = -1 - log(x), infinite at 0.
@@ -162,7 +172,7 @@ def entr(x: Number) -> Number:
 # --- normal distribution ---
 
 
-def ndtr(x: Number) -> Number:
+def ndtr(x: AnyNumber) -> AnyNumber:
     """Compute Phi(x), the probability that a standard normal variable is less than x; accurate in the lower tail.
 
     d ndtr(x)/dx = exp(-x**2/2)/sqrt(2 pi).
@@ -173,7 +183,7 @@ def ndtr(x: Number) -> Number:
     return entries.NDTR(x)
 
 
-def log_ndtr(x: Number) -> Number:
+def log_ndtr(x: AnyNumber) -> AnyNumber:
     """Compute log(ndtr(x)), without underflow, and accurate where ndtr(x) is nearly 1.
 
     d log_ndtr(x)/dx = exp(-x**2/2)/sqrt(2 pi)/ndtr(x), which approaches -x in the lower tail.
@@ -184,7 +194,7 @@ def log_ndtr(x: Number) -> Number:
     return entries.LOG_NDTR(x)
 
 
-def ndtri(p: Number) -> Number:
+def ndtri(p: AnyNumber) -> AnyNumber:
     """Compute the standard normal quantile, the x with ndtr(x) = p.
 
     d ndtri(p)/dp = sqrt(2 pi) exp(x**2/2).
@@ -198,7 +208,7 @@ def ndtri(p: Number) -> Number:
     return entries.NDTRI(p)
 
 
-def erfinv(y: Number) -> Number:
+def erfinv(y: AnyNumber) -> AnyNumber:
     """Compute the inverse error function, the x with erf(x) = y.
 
     d erfinv(y)/dy = sqrt(pi)/2 exp(x**2).
@@ -215,7 +225,7 @@ def erfinv(y: Number) -> Number:
 # --- sinc ---
 
 
-def sinc(x: Number) -> Number:
+def sinc(x: AnyNumber) -> AnyNumber:
     """Compute sin(pi x)/(pi x), the normalized sinc of NumPy, PyTorch and JAX; 1 at 0 and 0 at all other integers.
 
     d sinc(x)/dx = (cos(pi x) - sinc(x))/x, 0 at 0.

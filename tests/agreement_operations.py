@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from agreement_truth import Program
 
 import microgrud as mg
@@ -123,6 +124,11 @@ OPERATIONS: list[Program] = [
     _row("elu with alpha", lambda x, a: mg.elu(x, a), (0.5, 0.2), (-0.5, 0.3), (-1.0, 1.5)),
     _row("exp2 and logaddexp", lambda x, y: mg.logaddexp(x, mg.exp2(y)), (0.5, 0.2), (-0.5, 1.8), (1.0, -0.3)),
     _row("remainder", lambda x, y: x * mg.remainder(x, y), (7.3, 2.0), (-7.3, 2.0), (7.3, -2.0), exact=False),
+    _row(
+        "functions over an array",
+        lambda x: mg.sum(mg.exp(x) * mg.logaddexp(x, 0.5)) + mg.maximum(x, 0.2)[0],
+        *[(np.array(xs),) for (xs,) in _LISTS],
+    ),
     _row("power of an integer", lambda x, k: x**k, (0.5, 3), (-0.5, 2), (1.5, -1)),
     _row("power of a half", lambda x: x**0.5, (0.5,), (2.0,), (1.5,)),
     _row("number to a power", lambda x: 3 ** (x * 0.5), (0.5,), (-2.0,), (1.5,)),

@@ -93,7 +93,7 @@ def test_numpy_scalars_and_integers_are_numbers_and_give_floats() -> None:
         assert type(result) is float
 
 
-@pytest.mark.parametrize("wrong", ["1", None, 1j, np.array([1.0, 2.0]), [1.0]])
+@pytest.mark.parametrize("wrong", ["1", None, 1j, np.array(["1"]), [1.0]])
 def test_functions_refuse_what_is_not_one_number(wrong: object) -> None:
     with pytest.raises(TypeError, match="^exp: expected a real number, got "):
         microgrud.exp(wrong)

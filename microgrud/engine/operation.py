@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, overload
 
+from ..common.arrays import is_array
 from ..common.numbers import Interval, Number, as_float, describe_operands
 from . import tracing
 from .node import RecordedT_co as T, RecordsOperations
@@ -58,7 +59,10 @@ class Operation:
     @overload
     def __call__(self, *operands: Any) -> Any: ...
     def __call__(self, *operands: Number) -> Number:
-        """Return the result: a node if any operand is one, else an mpmath number if any is one, else a float."""
+        """Return the result: a node if any operand is one, else an mpmath number if any is one, else a float.
+
+        With arrays among the operands, return the array of the results for each of their elements.
+        """
         if self.arity is not None and len(operands) != self.arity:
             raise TypeError(f"{self.name}: expected {self.arity} operand(s), got {len(operands)}")
         multiprecision = None
@@ -67,7 +71,14 @@ class Operation:
                 continue
             record = getattr(type(operand), "_record", None)
             if record is not None:
-                return record(self, *operands)
+                try:
+                    return record(self, *operands)
+                except TypeError:
+                    if self.arity is not None and any(map(is_array, operands)):
+                        return over_arrays(self, operands)
+                    raise
+            if self.arity is not None and is_array(operand):
+                return over_arrays(self, operands)
             multiprecision = multiprecision or getattr(operand, "context", None)
         if multiprecision is not None:
             if self.definition is None:
@@ -149,3 +160,13 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
+
+
+def over_arrays(f: Callable[..., Number], operands: Sequence[Number]) -> Number:
+    """Return an array of f of each element of arrays, broadcast: of floats if all results are floats."""
+    import numpy as np  # loaded already, since there are arrays
+
+    arrays = [np.asarray(x, dtype=object) if hasattr(x, "_record") else x for x in operands]
+    with np.errstate(all="ignore"):  # operations have errors of their own
+        found = np.frompyfunc(f, len(operands), 1)(*arrays)
+    return found.astype(float) if is_array(found) and all(type(x) is float for x in found.flat) else found
