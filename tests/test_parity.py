@@ -351,6 +351,7 @@ OTHERS: dict[str, Callable[[ModuleType], Any]] = {
     ),
     "value_and_grad": lambda mg: mg.value_and_grad(lambda x: mg.exp(x) / x)(0.7),
     "vjp": lambda mg: mg.vjp(lambda x: [x[0] * x[1], mg.tanh(x[0])], [0.5, 0.2])[1]([0.3, -2.0]),
+    "vmap": lambda mg: mg.vmap(lambda x: mg.exp(x) / x)([0.7, 1.5]),
     "where": lambda mg: mg.where(True, mg.Value(1.0), mg.Value(2.0)),
     **{name: activated(name) for name in ACTIVATIONS},
 }
