@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
 from ..common.checks import ANY, Check, checked, numbers, real, whole
 from ..engine import Value
@@ -31,6 +31,7 @@ from .hooks import StepHook, hooked
 #: The constants of a formula in C, and the first numbers of the vectors that it uses, by name.
 Constants: TypeAlias = tuple[tuple[float, ...], dict[str, float]]
 Formula = TypeVar("Formula", bound=Callable[..., Vector])
+Result = TypeVar("Result")
 
 
 def in_c(name: str) -> Callable[[Formula], Formula]:
@@ -156,6 +157,10 @@ class Optimizer:
         for group in self.param_groups:
             clear_gradients(group["params"])
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], Result]) -> Result: ...
     @hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter once, from its `grad`.
