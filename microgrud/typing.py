@@ -74,7 +74,13 @@ else:
     Output = Union[Value, "list[Output]"]
 
 
-class Binary(Protocol):
+class Named(Protocol):
+    """A function: it has a name."""
+
+    __name__: str
+
+
+class Binary(Named, Protocol):
     """A function of two numbers: its result is a Value if one of them is, otherwise a float."""
 
     @overload
@@ -85,7 +91,7 @@ class Binary(Protocol):
     def __call__(self, x: float, y: float) -> float: ...
 
 
-class Reduction(Protocol):
+class Reduction(Named, Protocol):
     """A function of a sequence of numbers: its result is a Value if they are Values, and a float if they are floats."""
 
     @overload
@@ -98,7 +104,7 @@ class Reduction(Protocol):
     def __call__(self, xs: Iterable[Number]) -> Number: ...
 
 
-class Loss(Protocol[P]):
+class Loss(Named, Protocol[P]):
     """A function of a prediction, its target, and settings: its result is of the kind of the prediction.
 
     With `reduction="none"` the result is a list, or nested lists.
@@ -134,10 +140,8 @@ class Loss(Protocol[P]):
     ) -> Number: ...
 
 
-class Wraps(Protocol[P, R_co]):
+class Wraps(Named, Protocol[P, R_co]):
     """A function made from another one, such as a compiled function: `__wrapped__` is that one."""
-
-    __name__: str
 
     @property
     def __wrapped__(self) -> Callable[P, R_co]:
@@ -220,7 +224,7 @@ class Jacobian(Wraps[P, R]):
         """Return the derivatives."""
 
 
-class JacobianTransform(Protocol):
+class JacobianTransform(Named, Protocol):
     """A transform such as `jacobian`, which makes a `Jacobian` of a function."""
 
     @overload

@@ -64,7 +64,7 @@ class Neuron(Module):
         nin, nout = _count(nin, "nin"), _count(nout, "nout")
         draw, source = get_initializer(init), get_random_source(rng)
         self.w = [Value(draw(nin, nout, source)) for _ in range(nin)]
-        self.b = Value(0.0) if bias else None
+        self.b: Value | Any = Value(0.0) if bias else None
         self.nonlin = nonlin
         self.activation: Activation = get_activation(activation)
 
