@@ -21,15 +21,19 @@ from typing import TYPE_CHECKING, overload
 
 from .common.numbers import Real, as_sequence
 from .engine import Value, native, ops
-from .typing import AnyNumber, Number, binary, reduction
+from .typing import AnyNumber, Elementwise, Number, NumberOrArray, binary, reduction
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
+
     from .typing import Floats
 
 # --- exponentials, logarithms, roots ---
 
 
-def exp(x: AnyNumber) -> AnyNumber:
+def exp(x: Elementwise) -> Elementwise:
     """Compute the exponential e**x.
 
     d exp(x)/dx = exp(x).
@@ -43,7 +47,7 @@ def exp(x: AnyNumber) -> AnyNumber:
     return ops.EXP(x)
 
 
-def expm1(x: AnyNumber) -> AnyNumber:
+def expm1(x: Elementwise) -> Elementwise:
     """Compute e**x - 1 without the loss of digits near 0.
 
     d expm1(x)/dx = exp(x).
@@ -57,7 +61,7 @@ def expm1(x: AnyNumber) -> AnyNumber:
     return ops.EXPM1(x)
 
 
-def log(x: AnyNumber) -> AnyNumber:
+def log(x: Elementwise) -> Elementwise:
     """Compute the natural logarithm.
 
     d log(x)/dx = 1/x.
@@ -71,7 +75,7 @@ def log(x: AnyNumber) -> AnyNumber:
     return ops.LOG(x)
 
 
-def log1p(x: AnyNumber) -> AnyNumber:
+def log1p(x: Elementwise) -> Elementwise:
     """Compute log(1 + x) without the loss of digits near 0.
 
     d log1p(x)/dx = 1/(1 + x).
@@ -85,7 +89,7 @@ def log1p(x: AnyNumber) -> AnyNumber:
     return ops.LOG1P(x)
 
 
-def log2(x: AnyNumber) -> AnyNumber:
+def log2(x: Elementwise) -> Elementwise:
     """Compute the logarithm to base 2.
 
     d log2(x)/dx = 1/(x log 2).
@@ -99,7 +103,7 @@ def log2(x: AnyNumber) -> AnyNumber:
     return ops.LOG2(x)
 
 
-def log10(x: AnyNumber) -> AnyNumber:
+def log10(x: Elementwise) -> Elementwise:
     """Compute the logarithm to base 10.
 
     d log10(x)/dx = 1/(x log 10).
@@ -113,7 +117,7 @@ def log10(x: AnyNumber) -> AnyNumber:
     return ops.LOG10(x)
 
 
-def sqrt(x: AnyNumber) -> AnyNumber:
+def sqrt(x: Elementwise) -> Elementwise:
     """Compute the square root.
 
     d sqrt(x)/dx = 1/(2 sqrt(x)), infinite at 0.
@@ -127,7 +131,7 @@ def sqrt(x: AnyNumber) -> AnyNumber:
     return ops.SQRT(x)
 
 
-def cbrt(x: AnyNumber) -> AnyNumber:
+def cbrt(x: Elementwise) -> Elementwise:
     """Compute the real cube root, of negative numbers too.
 
     d cbrt(x)/dx = 1/(3 cbrt(x)**2), infinite at 0.
@@ -138,7 +142,7 @@ def cbrt(x: AnyNumber) -> AnyNumber:
     return ops.CBRT(x)
 
 
-def square(x: AnyNumber) -> AnyNumber:
+def square(x: Elementwise) -> Elementwise:
     """Compute x * x.
 
     d square(x)/dx = 2x.
@@ -149,7 +153,7 @@ def square(x: AnyNumber) -> AnyNumber:
     return ops.SQUARE(x)
 
 
-def reciprocal(x: AnyNumber) -> AnyNumber:
+def reciprocal(x: Elementwise) -> Elementwise:
     """Compute 1/x.
 
     d reciprocal(x)/dx = -1/x**2.
@@ -183,7 +187,7 @@ def pow(x: Number, y: Number) -> Number:
 # --- trigonometric and hyperbolic functions; angles in radians ---
 
 
-def sin(x: AnyNumber) -> AnyNumber:
+def sin(x: Elementwise) -> Elementwise:
     """Compute the sine.
 
     d sin(x)/dx = cos(x).
@@ -197,7 +201,7 @@ def sin(x: AnyNumber) -> AnyNumber:
     return ops.SIN(x)
 
 
-def cos(x: AnyNumber) -> AnyNumber:
+def cos(x: Elementwise) -> Elementwise:
     """Compute the cosine.
 
     d cos(x)/dx = -sin(x).
@@ -211,7 +215,7 @@ def cos(x: AnyNumber) -> AnyNumber:
     return ops.COS(x)
 
 
-def tan(x: AnyNumber) -> AnyNumber:
+def tan(x: Elementwise) -> Elementwise:
     """Compute the tangent.
 
     d tan(x)/dx = 1 + tan(x)**2.
@@ -225,7 +229,7 @@ def tan(x: AnyNumber) -> AnyNumber:
     return ops.TAN(x)
 
 
-def asin(x: AnyNumber) -> AnyNumber:
+def asin(x: Elementwise) -> Elementwise:
     """Compute the inverse sine, between -pi/2 and pi/2.
 
     d asin(x)/dx = 1/sqrt((1-x)(1+x)), infinite at -1 and 1.
@@ -239,7 +243,7 @@ def asin(x: AnyNumber) -> AnyNumber:
     return ops.ASIN(x)
 
 
-def acos(x: AnyNumber) -> AnyNumber:
+def acos(x: Elementwise) -> Elementwise:
     """Compute the inverse cosine, between 0 and pi.
 
     d acos(x)/dx = -1/sqrt((1-x)(1+x)), minus infinity at -1 and 1.
@@ -253,7 +257,7 @@ def acos(x: AnyNumber) -> AnyNumber:
     return ops.ACOS(x)
 
 
-def atan(x: AnyNumber) -> AnyNumber:
+def atan(x: Elementwise) -> Elementwise:
     """Compute the inverse tangent, between -pi/2 and pi/2.
 
     d atan(x)/dx = 1/(1 + x**2).
@@ -265,12 +269,16 @@ def atan(x: AnyNumber) -> AnyNumber:
 
 
 @overload
+def atan2(y: npt.NDArray[Any], x: NumberOrArray) -> npt.NDArray[Any]: ...
+@overload
+def atan2(y: NumberOrArray, x: npt.NDArray[Any]) -> npt.NDArray[Any]: ...
+@overload
 def atan2(y: Value, x: Number) -> Value: ...
 @overload
 def atan2(y: float, x: Value) -> Value: ...
 @overload
 def atan2(y: float, x: float) -> float: ...
-def atan2(y: Number, x: Number) -> Number:
+def atan2(y: NumberOrArray, x: NumberOrArray) -> NumberOrArray:
     """Compute the angle of the point (x, y), between -pi and pi.
 
     With r**2 = x**2 + y**2: d atan2/dy = x/r**2, d atan2/dx = -y/r**2; both NaN at the origin.
@@ -293,7 +301,7 @@ def hypot(x: Number, y: Number) -> Number:
     return ops.HYPOT(x, y)
 
 
-def sinh(x: AnyNumber) -> AnyNumber:
+def sinh(x: Elementwise) -> Elementwise:
     """Compute the hyperbolic sine.
 
     d sinh(x)/dx = cosh(x).
@@ -307,7 +315,7 @@ def sinh(x: AnyNumber) -> AnyNumber:
     return ops.SINH(x)
 
 
-def cosh(x: AnyNumber) -> AnyNumber:
+def cosh(x: Elementwise) -> Elementwise:
     """Compute the hyperbolic cosine.
 
     d cosh(x)/dx = sinh(x).
@@ -321,7 +329,7 @@ def cosh(x: AnyNumber) -> AnyNumber:
     return ops.COSH(x)
 
 
-def tanh(x: AnyNumber) -> AnyNumber:
+def tanh(x: Elementwise) -> Elementwise:
     """Compute the hyperbolic tangent.
 
     d tanh(x)/dx = 1/cosh(x)**2, accurate in the tails: 1.6993417021166356e-17 at x = 20.
@@ -332,7 +340,7 @@ def tanh(x: AnyNumber) -> AnyNumber:
     return ops.TANH(x)
 
 
-def asinh(x: AnyNumber) -> AnyNumber:
+def asinh(x: Elementwise) -> Elementwise:
     """Compute the inverse hyperbolic sine.
 
     d asinh(x)/dx = 1/sqrt(1 + x**2).
@@ -343,7 +351,7 @@ def asinh(x: AnyNumber) -> AnyNumber:
     return ops.ASINH(x)
 
 
-def acosh(x: AnyNumber) -> AnyNumber:
+def acosh(x: Elementwise) -> Elementwise:
     """Compute the inverse hyperbolic cosine.
 
     d acosh(x)/dx = 1/sqrt((x-1)(x+1)), infinite at 1.
@@ -357,7 +365,7 @@ def acosh(x: AnyNumber) -> AnyNumber:
     return ops.ACOSH(x)
 
 
-def atanh(x: AnyNumber) -> AnyNumber:
+def atanh(x: Elementwise) -> Elementwise:
     """Compute the inverse hyperbolic tangent.
 
     d atanh(x)/dx = 1/((1-x)(1+x)).
@@ -374,7 +382,7 @@ def atanh(x: AnyNumber) -> AnyNumber:
 # --- error functions and activations ---
 
 
-def erf(x: AnyNumber) -> AnyNumber:
+def erf(x: Elementwise) -> Elementwise:
     """Compute the error function, 2/sqrt(pi) times the integral of exp(-t**2) from 0 to x.
 
     d erf(x)/dx = 2/sqrt(pi) exp(-x**2).
@@ -385,7 +393,7 @@ def erf(x: AnyNumber) -> AnyNumber:
     return ops.ERF(x)
 
 
-def erfc(x: AnyNumber) -> AnyNumber:
+def erfc(x: Elementwise) -> Elementwise:
     """Compute 1 - erf(x) without the loss of digits for large x.
 
     d erfc(x)/dx = -2/sqrt(pi) exp(-x**2).
@@ -396,7 +404,7 @@ def erfc(x: AnyNumber) -> AnyNumber:
     return ops.ERFC(x)
 
 
-def sigmoid(x: AnyNumber) -> AnyNumber:
+def sigmoid(x: Elementwise) -> Elementwise:
     """Compute the logistic function 1/(1 + exp(-x)).
 
     d sigmoid(x)/dx = sigmoid(x) sigmoid(-x).
@@ -407,7 +415,7 @@ def sigmoid(x: AnyNumber) -> AnyNumber:
     return ops.SIGMOID(x)
 
 
-def logsigmoid(x: AnyNumber) -> AnyNumber:
+def logsigmoid(x: Elementwise) -> Elementwise:
     """Compute log(sigmoid(x)) = -log(1 + exp(-x)) without overflow.
 
     d logsigmoid(x)/dx = sigmoid(-x).
@@ -418,7 +426,7 @@ def logsigmoid(x: AnyNumber) -> AnyNumber:
     return ops.LOGSIGMOID(x)
 
 
-def softplus(x: AnyNumber) -> AnyNumber:
+def softplus(x: Elementwise) -> Elementwise:
     """Compute log(1 + exp(x)) without overflow.
 
     d softplus(x)/dx = sigmoid(x).
@@ -429,7 +437,7 @@ def softplus(x: AnyNumber) -> AnyNumber:
     return ops.SOFTPLUS(x)
 
 
-def relu(x: AnyNumber) -> AnyNumber:
+def relu(x: Elementwise) -> Elementwise:
     """Compute the rectified linear unit max(x, 0).
 
     The derivative is 1 for x > 0 and 0 for x <= 0.
@@ -443,12 +451,14 @@ def relu(x: AnyNumber) -> AnyNumber:
 
 
 @overload
+def leaky_relu(x: npt.NDArray[Any], slope: Number = 0.01) -> npt.NDArray[Any]: ...
+@overload
 def leaky_relu(x: Value, slope: Number = 0.01) -> Value: ...
 @overload
 def leaky_relu(x: float, slope: Value) -> Value: ...
 @overload
 def leaky_relu(x: float, slope: float = 0.01) -> float: ...
-def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
+def leaky_relu(x: NumberOrArray, slope: NumberOrArray = 0.01) -> NumberOrArray:
     """Compute x for x >= 0, and slope * x below.
 
     The derivative is 1 for x > 0 and `slope` for x < 0; at 0, the number of least magnitude between the two.
@@ -462,12 +472,14 @@ def leaky_relu(x: Number, slope: Number = 0.01) -> Number:
 
 
 @overload
+def elu(x: npt.NDArray[Any], alpha: Number = 1.0) -> npt.NDArray[Any]: ...
+@overload
 def elu(x: Value, alpha: Number = 1.0) -> Value: ...
 @overload
 def elu(x: float, alpha: Value) -> Value: ...
 @overload
 def elu(x: float, alpha: float = 1.0) -> float: ...
-def elu(x: Number, alpha: Number = 1.0) -> Number:
+def elu(x: NumberOrArray, alpha: NumberOrArray = 1.0) -> NumberOrArray:
     """Compute the exponential linear unit: x for x >= 0, and alpha * (exp(x) - 1) below.
 
     The derivative is 1 for x > 0 and alpha exp(x) for x < 0; at 0, the number of least magnitude between 1 and alpha.
@@ -480,7 +492,7 @@ def elu(x: Number, alpha: Number = 1.0) -> Number:
     return ops.ELU(x, alpha)
 
 
-def gelu(x: AnyNumber) -> AnyNumber:
+def gelu(x: Elementwise) -> Elementwise:
     """Compute the Gaussian error linear unit x * Phi(x), exactly and not by the tanh approximation.
 
     Phi is the standard normal distribution function and phi its density: d gelu(x)/dx = Phi(x) + x phi(x).
@@ -493,7 +505,7 @@ def gelu(x: AnyNumber) -> AnyNumber:
     return ops.GELU(x)
 
 
-def silu(x: AnyNumber) -> AnyNumber:
+def silu(x: Elementwise) -> Elementwise:
     """Compute the sigmoid linear unit (swish) x * sigmoid(x).
 
     d silu(x)/dx = sigmoid(x) (1 + x sigmoid(-x)).
@@ -509,7 +521,7 @@ def silu(x: AnyNumber) -> AnyNumber:
 # --- steps and kinks ---
 
 
-def sign(x: AnyNumber) -> AnyNumber:
+def sign(x: Elementwise) -> Elementwise:
     """Compute the sign of x: -1, 0 or 1.
 
     The derivative is 0 everywhere.
@@ -520,7 +532,7 @@ def sign(x: AnyNumber) -> AnyNumber:
     return ops.SIGN(x)
 
 
-def floor(x: AnyNumber) -> AnyNumber:
+def floor(x: Elementwise) -> Elementwise:
     """Compute the greatest integer not above x.
 
     The derivative is 0 everywhere.
@@ -534,7 +546,7 @@ def floor(x: AnyNumber) -> AnyNumber:
     return ops.FLOOR(x)
 
 
-def ceil(x: AnyNumber) -> AnyNumber:
+def ceil(x: Elementwise) -> Elementwise:
     """Compute the least integer not below x.
 
     The derivative is 0 everywhere.
@@ -548,7 +560,7 @@ def ceil(x: AnyNumber) -> AnyNumber:
     return ops.CEIL(x)
 
 
-def trunc(x: AnyNumber) -> AnyNumber:
+def trunc(x: Elementwise) -> Elementwise:
     """Compute the integer part of x.
 
     The derivative is 0 everywhere.
@@ -562,7 +574,7 @@ def trunc(x: AnyNumber) -> AnyNumber:
     return ops.TRUNC(x)
 
 
-def abs(x: AnyNumber) -> AnyNumber:
+def abs(x: Elementwise) -> Elementwise:
     """Compute the absolute value.
 
     The derivative is the sign of x, and 0 at 0.
@@ -600,12 +612,14 @@ def maximum(x: Number, y: Number) -> Number:
 
 
 @overload
+def clip(x: npt.NDArray[Any], low: NumberOrArray, high: NumberOrArray) -> npt.NDArray[Any]: ...
+@overload
 def clip(x: Value, low: Number, high: Number) -> Value: ...
 @overload
 def clip(x: float, low: float, high: float) -> float: ...
 @overload
 def clip(x: Number, low: Number, high: Number) -> Number: ...
-def clip(x: Number, low: Number, high: Number) -> Number:
+def clip(x: NumberOrArray, low: NumberOrArray, high: NumberOrArray) -> NumberOrArray:
     """Limit x to the interval from low to high.
 
     The derivative with respect to x is 1 inside, and 0 outside and at both bounds.
@@ -616,16 +630,18 @@ def clip(x: Number, low: Number, high: Number) -> Number:
     >>> clip(5.0, -1.0, 1.0)
     1.0
     """
-    return ops.CLIP(x, low, high)
+    return ops.CLIP(x, low, high)  # type: ignore[arg-type]
 
 
+@overload
+def where(condition: npt.NDArray[Any], x: NumberOrArray, y: NumberOrArray) -> npt.NDArray[Any]: ...
 @overload
 def where(condition: Number | Real, x: Value, y: Number) -> Value: ...
 @overload
 def where(condition: Number | Real, x: float, y: Value) -> Value: ...
 @overload
 def where(condition: Number | Real, x: float, y: float) -> float: ...
-def where(condition: Number | Real, x: Number, y: Number) -> Number:
+def where(condition: NumberOrArray | Real, x: NumberOrArray, y: NumberOrArray) -> NumberOrArray:
     """Choose x where the condition holds, and y where it does not.
 
     The derivative is 1 with respect to the chosen operand, and 0 with respect to the other. Both operands are computed
@@ -634,7 +650,7 @@ def where(condition: Number | Real, x: Number, y: Number) -> Number:
     >>> where(2.0 > 1.0, 10.0, 20.0)
     10.0
     """
-    return ops.WHERE(condition, x, y)
+    return ops.WHERE(condition, x, y)  # type: ignore[arg-type]
 
 
 # --- over sequences: each result is one node with as many parents as there are numbers ---
@@ -797,7 +813,7 @@ def softmax(xs: Iterable[AnyNumber]) -> list[AnyNumber]:
     [0.5, 0.5]
     """
     numbers = _at_least_one(xs, "softmax")
-    return [ops.SOFTMAX(float(i), *numbers) for i in range(len(numbers))]  # type: ignore[misc]  # the float is an index
+    return [ops.SOFTMAX(float(i), *numbers) for i in range(len(numbers))]  # type: ignore[misc, arg-type]
 
 
 def log_softmax(xs: Iterable[AnyNumber]) -> list[AnyNumber]:
@@ -812,7 +828,7 @@ def log_softmax(xs: Iterable[AnyNumber]) -> list[AnyNumber]:
     [-1000.0, 0.0]
     """
     numbers = _at_least_one(xs, "log_softmax")
-    return [ops.LOG_SOFTMAX(float(i), *numbers) for i in range(len(numbers))]  # type: ignore[misc]  # the float is an index
+    return [ops.LOG_SOFTMAX(float(i), *numbers) for i in range(len(numbers))]  # type: ignore[misc, arg-type]
 
 
 native.accelerate(globals(), ops.TABLE)

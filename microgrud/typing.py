@@ -1,8 +1,9 @@
 """Types for the annotations of programs with microgrud, and the devices by which the package types its own functions.
 
-`Number` is a Value or a float. A function of one number is annotated with `AnyNumber`: its result is of the kind of its
-argument. The decorators `binary`, `reduction` and `loss` give a function the overloads of its kind, and return it
-unchanged. mpmath has no types: for type checkers, the result on an mpmath number is `Any`.
+`Number` is a Value or a float. A function of one number is annotated with `AnyNumber`, and an operation that maps over
+arrays with `Elementwise`: the result is of the kind of the argument. The decorators `binary`, `reduction` and `loss`
+give a function the overloads of its kind, and return it unchanged. mpmath has no types: for type checkers, the result
+on an mpmath number is `Any`.
 
 Annotate a function by the numbers that you call it with: for `grad(f)(2.0)` write `def f(x: float) -> float`, and for
 `grad(f)(Value(2.0))` write `def f(x: Value) -> Value`, although `f` receives a Value in both. A function that returns a
@@ -30,13 +31,17 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["AnyNumber", "Binary", "Gradient", "Jacobian", "Loss", "Number", "Output", "Real", "Reduction"]
-__all__ += ["ValueAndGradient", "Wraps"]
+__all__ = ["AnyNumber", "Binary", "Elementwise", "Gradient", "Jacobian", "Loss", "Number", "NumberOrArray", "Output"]
+__all__ += ["Real", "Reduction", "ValueAndGradient", "Wraps"]
 
 #: A Value or a float.
 Number = Value | float
 #: Numbers of one kind: float, Value, or Number. `def f(x: AnyNumber) -> AnyNumber` returns the kind that it is given.
 AnyNumber = TypeVar("AnyNumber", float, Value, Number)
+#: An operand of an operation on several numbers.
+NumberOrArray = Union[Value, float, "npt.NDArray[Any]"]
+#: Numbers of one kind, or an array: the type of an operation on one number, which maps over arrays.
+Elementwise = TypeVar("Elementwise", float, Value, Number, "npt.NDArray[Any]")
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -81,8 +86,12 @@ class Named(Protocol):
 
 
 class Binary(Named, Protocol):
-    """A function of two numbers: its result is a Value if one of them is, otherwise a float."""
+    """A function of two numbers: a Value if one of them is, an array for an array, otherwise a float."""
 
+    @overload
+    def __call__(self, x: npt.NDArray[Any], y: NumberOrArray) -> npt.NDArray[Any]: ...
+    @overload
+    def __call__(self, x: Number, y: npt.NDArray[Any]) -> npt.NDArray[Any]: ...
     @overload
     def __call__(self, x: Value, y: Number) -> Value: ...
     @overload

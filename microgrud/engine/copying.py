@@ -119,7 +119,7 @@ def _connected_copy(node: NodeT) -> NodeT:
     """Return a node with the same number, whose gradient flows on to the original."""
     if tracing._tracers:
         tracing.report_read(node, "copy")
-    connected: NodeT = IDENTITY(node)
+    connected: NodeT = IDENTITY(node)  # type: ignore[call-overload]
     return connected
 
 

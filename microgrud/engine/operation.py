@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from ..common.arrays import is_array
 from ..common.numbers import Interval, Number, as_float, describe_operands
 from . import tracing
 from .node import RecordedT_co as T, RecordsOperations
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +52,17 @@ class Operation:
     push: ClassVar[Callable[..., Number] | None] = None
 
     @overload
+    def __call__(self, first: npt.NDArray[Any], /, *operands: Any) -> npt.NDArray[Any]: ...
+    @overload
     def __call__(self, first: RecordsOperations[T], /, *operands: Any) -> T: ...
     @overload
     def __call__(self, first: float, second: RecordsOperations[T], /, *operands: Any) -> T: ...
     @overload
+    def __call__(self, first: float, second: npt.NDArray[Any], /, *operands: Any) -> npt.NDArray[Any]: ...
+    @overload
     def __call__(self, *operands: float) -> float: ...
     @overload
     def __call__(self, *operands: RecordsOperations[T] | float) -> T | float: ...
-    @overload
-    def __call__(self, *operands: Any) -> Any: ...
     def __call__(self, *operands: Number) -> Number:
         """Return the result: a node if any operand is one, else an mpmath number if any is one, else a float.
 

@@ -17,7 +17,7 @@ PROGRAM = Path(__file__).resolve().parent / "typed_program.py"
 ROOT = PROGRAM.parent.parent.parent
 #: For a text in the program: the object that the text ends with, and a part of the signature that is shown.
 SHOWN = {
-    "mg.exp": ("microgrud:exp", "def exp(x: AnyNumber@exp) -> AnyNumber@exp"),
+    "mg.exp": ("microgrud:exp", "def exp(x: Elementwise@exp) -> Elementwise@exp"),
     "mg.maximum": ("microgrud:maximum", "maximum: Binary"),
     "mg.logsumexp": ("microgrud:logsumexp", "logsumexp: Reduction"),
     "mg.dot": ("microgrud:dot", "def dot("),

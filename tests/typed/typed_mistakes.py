@@ -27,6 +27,7 @@ def in_arithmetic(x: Value) -> None:
     mg.tanh("1")  # mistake
     mg.tanh(x, x)  # mistake
     mg.tanh(x).bakward()  # mistake
+    mg.exp(np.ones(3)).bakward()  # mistake
     mg.tanh(0.5).backward()  # mistake: a float has no gradient
     mg.maximum(x)  # mistake
     mg.clip(x, 0.0)  # mistake
