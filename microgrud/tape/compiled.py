@@ -154,7 +154,7 @@ class Compiled(Parametric[P, R], ShownInNotebooks):
                     "f = compile(x.method)"
                 ) from None
             made: Compiled[..., Any] = Compiled(
-                partial(self._recordings.function, weakref.proxy(instance)), *self._recordings.settings
+                partial(self._recordings.given_function, weakref.proxy(instance)), *self._recordings.settings
             )
             made._bound = self, reference
             entry = self._methods.setdefault(id(instance), (reference, made))  # the first thread's
