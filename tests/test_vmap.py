@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import pickle
 from collections import namedtuple
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 
 import microgrud as mg
-from microgrud import Value, compile, grad, hessian, hvp, jacobian, jvp, value_and_grad, vmap
-from microgrud.nn import MLP
+from microgrud import Value, compile, grad, hessian, hvp, jacfwd, jacobian, jvp, value_and_grad, vmap
+from microgrud.nn import MLP, Neuron
 
 RNG = np.random.default_rng(0)
 Point = namedtuple("Point", "x y")
@@ -60,6 +61,25 @@ def test_structures_have_the_axis_at_their_leaves_as_in_jax(made: Any) -> None:
         assert vmap(made(lambda own: own[0][1] * own[1]))([w, b]) == pytest.approx(w[:, 1] * b)
 
 
+@dataclass
+class Line:
+    slope: Any
+    offset: Any = None
+
+
+@MADE
+def test_dataclasses_none_and_models_are_structures_too(made: Any) -> None:
+    x = np.array([1.0, 2.0, 3.0])
+    f = made(lambda line, model: (Line(line.slope * model([2.0]), line.offset), None))
+    model = Neuron(1, nonlin=False, init="zeros")
+    model.set_vector([2.0, 1.0])
+    for _ in range(2):
+        found, nothing = vmap(f, in_axes=(0, None))(Line(x, x), model)
+        assert (numbers(found.slope).tolist(), found.offset.tolist(), nothing) == ([5.0, 10.0, 15.0], x.tolist(), None)
+        found, _ = vmap(f, in_axes=(0, None))(Line(x), model)
+        assert (numbers(found.slope).tolist(), found.offset) == ([5.0, 10.0, 15.0], None)
+
+
 @MADE
 def test_lists_of_numbers_are_vectors_and_matrices(made: Any) -> None:
     f = made(lambda row, k: [row[0] * k, row[1]])
@@ -96,6 +116,7 @@ def test_gradients_of_samples_are_the_map_of_a_gradient(made: Any) -> None:
     t = np.tanh(x @ w)
     expected = (2.0 * (t - y) * (1.0 - t * t))[:, None] * x
     for _ in range(2):
+        assert vmap(jacfwd(made(loss)), (None, 0, 0))(w, x, y) == pytest.approx(expected, rel=1e-12)
         assert vmap(grad(made(loss)), (None, 0, 0))(w, x, y) == pytest.approx(expected, rel=1e-12)
         assert vmap(made(grad(loss)), (None, 0, 0))(w, x, y) == pytest.approx(expected, rel=1e-12)
         values, slopes = vmap(made(value_and_grad(loss)), (None, 0, 0))(w, x, y)

@@ -222,7 +222,7 @@ def _part(x: Any, axis: Any, where: str) -> Part:
 
 def _node(x: Any, found: Any, axes: Sequence[Any], where: str) -> Node:
     keys, items, make = found
-    names = tuple(map(repr, keys)) if isinstance(x, dict) else (str(len(keys)),)
+    names = (str(len(keys)),) if isinstance(keys, range) else tuple(map(repr, keys))
     parts = [_part(item, axis, f"{where}[{key!r}]") for key, item, axis in zip(keys, items, axes)]
     return Node((type(x), *names), make, parts)
 
