@@ -5,12 +5,12 @@ from __future__ import annotations
 from .common.arrays import is_array
 from .engine import native, ops, special as entries
 from .engine.operation import over_arrays
-from .typing import AnyNumber, Number, binary
+from .typing import Elementwise, Number, NumberOrArray, binary
 
 # --- angles ---
 
 
-def degrees(x: AnyNumber) -> AnyNumber:
+def degrees(x: Elementwise) -> Elementwise:
     """Convert an angle from radians to degrees: x 180/pi.
 
     d degrees(x)/dx = 180/pi.
@@ -21,7 +21,7 @@ def degrees(x: AnyNumber) -> AnyNumber:
     return entries.DEGREES(x)
 
 
-def radians(x: AnyNumber) -> AnyNumber:
+def radians(x: Elementwise) -> Elementwise:
     """Convert an angle from degrees to radians: x pi/180.
 
     d radians(x)/dx = pi/180.
@@ -82,7 +82,7 @@ def remainder(x: Number, y: Number) -> Number:
 # --- exponentials and logarithms ---
 
 
-def exp2(x: AnyNumber) -> AnyNumber:
+def exp2(x: Elementwise) -> Elementwise:
     """Compute 2**x.
 
     d exp2(x)/dx = 2**x log 2.
@@ -97,7 +97,7 @@ def exp2(x: AnyNumber) -> AnyNumber:
 
 
 @binary
-def logaddexp(x: Number, y: Number) -> Number:
+def logaddexp(x: NumberOrArray, y: NumberOrArray) -> NumberOrArray:
     """Compute log(exp(x) + exp(y)) without overflow, as `logsumexp([x, y])` does.
 
     d logaddexp(x, y)/dx = sigmoid(x - y), d logaddexp(x, y)/dy = sigmoid(y - x).
@@ -106,11 +106,11 @@ def logaddexp(x: Number, y: Number) -> Number:
     1000.6931471805599
     """
     if is_array(x) or is_array(y):
-        return over_arrays(ops.LOGSUMEXP, (x, y))
+        return over_arrays(ops.LOGSUMEXP, (x, y))  # type: ignore[no-any-return]
     return ops.LOGSUMEXP(x, y)
 
 
-def logit(x: AnyNumber) -> AnyNumber:
+def logit(x: Elementwise) -> Elementwise:
     """Compute log(x/(1 - x)), the inverse of `sigmoid`.
 
     d logit(x)/dx = 1/(x (1 - x)).
@@ -155,7 +155,7 @@ def xlog1py(x: Number, y: Number) -> Number:
     return entries.XLOG1PY(x, y)
 
 
-def entr(x: AnyNumber) -> AnyNumber:
+def entr(x: Elementwise) -> Elementwise:
     """Compute -x log(x), a term of an entropy; 0 at 0.
 
     d entr(x)/dx = -1 - log(x), infinite at 0.
@@ -172,7 +172,7 @@ def entr(x: AnyNumber) -> AnyNumber:
 # --- normal distribution ---
 
 
-def ndtr(x: AnyNumber) -> AnyNumber:
+def ndtr(x: Elementwise) -> Elementwise:
     """Compute Phi(x), the probability that a standard normal variable is less than x; accurate in the lower tail.
 
     d ndtr(x)/dx = exp(-x**2/2)/sqrt(2 pi).
@@ -183,7 +183,7 @@ def ndtr(x: AnyNumber) -> AnyNumber:
     return entries.NDTR(x)
 
 
-def log_ndtr(x: AnyNumber) -> AnyNumber:
+def log_ndtr(x: Elementwise) -> Elementwise:
     """Compute log(ndtr(x)), without underflow, and accurate where ndtr(x) is nearly 1.
 
     d log_ndtr(x)/dx = exp(-x**2/2)/sqrt(2 pi)/ndtr(x), which approaches -x in the lower tail.
@@ -194,7 +194,7 @@ def log_ndtr(x: AnyNumber) -> AnyNumber:
     return entries.LOG_NDTR(x)
 
 
-def ndtri(p: AnyNumber) -> AnyNumber:
+def ndtri(p: Elementwise) -> Elementwise:
     """Compute the standard normal quantile, the x with ndtr(x) = p.
 
     d ndtri(p)/dp = sqrt(2 pi) exp(x**2/2).
@@ -208,7 +208,7 @@ def ndtri(p: AnyNumber) -> AnyNumber:
     return entries.NDTRI(p)
 
 
-def erfinv(y: AnyNumber) -> AnyNumber:
+def erfinv(y: Elementwise) -> Elementwise:
     """Compute the inverse error function, the x with erf(x) = y.
 
     d erfinv(y)/dy = sqrt(pi)/2 exp(x**2).
@@ -225,7 +225,7 @@ def erfinv(y: AnyNumber) -> AnyNumber:
 # --- sinc ---
 
 
-def sinc(x: AnyNumber) -> AnyNumber:
+def sinc(x: Elementwise) -> Elementwise:
     """Compute sin(pi x)/(pi x), the normalized sinc of NumPy, PyTorch and JAX; 1 at 0 and 0 at all other integers.
 
     d sinc(x)/dx = (cos(pi x) - sinc(x))/x, 0 at 0.

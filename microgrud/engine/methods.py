@@ -101,19 +101,19 @@ class OperationMethods:
         """Return `microgrud.clip` with this node as its first operand."""
         return self._record(ops.CLIP, self, low, high)
 
-    def copysign(self: RecordsOperations[T], y: Number) -> T:
+    def copysign(self: RecordsOperations[T], y: Operand) -> T:
         """Return `microgrud.copysign` with this node as its first operand."""
         return self._record(special.COPYSIGN, self, y)
 
-    def fmod(self: RecordsOperations[T], y: Number) -> T:
+    def fmod(self: RecordsOperations[T], y: Operand) -> T:
         """Return `microgrud.fmod` with this node as its first operand."""
         return self._record(special.FMOD, self, y)
 
-    def remainder(self: RecordsOperations[T], y: Number) -> T:
+    def remainder(self: RecordsOperations[T], y: Operand) -> T:
         """Return `microgrud.remainder` with this node as its first operand."""
         return self._record(ops.MODULO, self, y)
 
-    def logaddexp(self: RecordsOperations[T], y: Number) -> T:
+    def logaddexp(self: RecordsOperations[T], y: Operand) -> T:
         """Return `microgrud.logaddexp` with this node as its first operand."""
         return self._record(ops.LOGSUMEXP, self, y)
 
