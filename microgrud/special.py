@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .common.arrays import is_array
-from .engine import native, ops, special as entries
+from .common.checks import whole
+from .engine import gamma as gammas, native, ops, special as entries
 from .engine.operation import over_arrays
 from .typing import Elementwise, Number, NumberOrArray, binary
 
@@ -236,4 +237,135 @@ def sinc(x: Elementwise) -> Elementwise:
     return entries.SINC(x)
 
 
+# --- the gamma function and its relatives ---
+
+
+def gamma(x: Elementwise) -> Elementwise:
+    """Compute the gamma function: (n - 1)! at an integer n > 0.
+
+    d gamma(x)/dx = gamma(x) digamma(x).
+
+    Raises:
+        ValueError: for x = 0, -1, -2, ..., and minus infinity.
+        OverflowError: for x above 171.62, and for x nearer to 0 than 5.56e-309.
+
+    >>> gamma(5.0)
+    24.0
+    """
+    return gammas.GAMMA(x)
+
+
+def lgamma(x: Elementwise) -> Elementwise:
+    """Compute log|gamma(x)|, with all digits around its roots 1 and 2.
+
+    d lgamma(x)/dx = digamma(x).
+
+    Raises:
+        ValueError: for x = 0, -1, -2, ...
+        OverflowError: for x above 2.556e305.
+
+    >>> lgamma(0.5)
+    0.5723649429247001
+    """
+    return gammas.LGAMMA(x)
+
+
+def digamma(x: Elementwise) -> Elementwise:
+    """Compute the derivative of lgamma, with all digits around its positive root 1.4616.
+
+    d digamma(x)/dx = polygamma(1, x). Like 1/x it is infinite where it overflows; it is NaN at minus infinity.
+
+    Raises:
+        ValueError: for x = 0, -1, -2, ...
+
+    >>> digamma(1.0)
+    -0.5772156649015329
+    """
+    return gammas.DIGAMMA(x)
+
+
+@binary
+def beta(x: Number, y: Number) -> Number:
+    """Compute gamma(x) gamma(y) / gamma(x + y) for x, y > 0.
+
+    d beta(x, y)/dx = beta(x, y) (digamma(x) - digamma(x + y)), a difference that does not cancel; in y likewise.
+
+    Raises:
+        ValueError: for x <= 0 or y <= 0.
+        OverflowError: where the result exceeds the range of a float.
+
+    >>> beta(2.0, 3.0)
+    0.08333333333333333
+    """
+    return gammas.BETA(x, y)
+
+
+@binary
+def betaln(x: Number, y: Number) -> Number:
+    """Compute log(beta(x, y)) = lgamma(x) + lgamma(y) - lgamma(x + y) for x, y > 0, where large terms do not cancel.
+
+    d betaln(x, y)/dx = digamma(x) - digamma(x + y), a difference that does not cancel; in y likewise.
+
+    Raises:
+        ValueError: for x <= 0 or y <= 0.
+
+    >>> betaln(1e10, 0.5)
+    -10.940560522430223
+    """
+    return gammas.BETALN(x, y)
+
+
+# --- Bessel functions ---
+
+
+def i0(x: Elementwise) -> Elementwise:
+    """Compute the modified Bessel function of the first kind and order 0: the sum of (x/2)**(2k) / k!**2 over k.
+
+    d i0(x)/dx = i1(x).
+
+    Raises:
+        OverflowError: for |x| above 713.98.
+
+    >>> i0(1.0)
+    1.2660658777520084
+    """
+    return gammas.I0(x)
+
+
+def i1(x: Elementwise) -> Elementwise:
+    """Compute the modified Bessel function of order 1: the sum of (x/2)**(2k + 1) / (k! (k + 1)!) over k.
+
+    d i1(x)/dx = i0(x) - i1(x)/x, which is 1/2 at 0; computed as (i0(x) + I_2(x))/2, where nothing cancels.
+
+    Raises:
+        OverflowError: for |x| above 713.98.
+
+    >>> i1(1.0)
+    0.565159103992485
+    """
+    return gammas.I1(x)
+
+
 native.accelerate(globals(), ops.TABLE)
+
+
+def polygamma(n: int, x: Elementwise) -> Elementwise:
+    """Compute the derivative of order n of digamma; polygamma(0, x) is digamma(x).
+
+    d polygamma(n, x)/dx = polygamma(n + 1, x). Like 1/x it is infinite where it overflows.
+
+    Args:
+        n: the order, from 0 to 170, for which derivatives of up to order 170 - n exist.
+        x: the number.
+
+    Raises:
+        TypeError: for an n that is not an integer.
+        ValueError: for n < 0 or n > 170, and for x = 0, -1, -2, ...
+
+    >>> polygamma(1, 1.0)
+    1.6449340668482264
+    """
+    return gammas.POLYGAMMA(float(_ORDER("polygamma: n", n)), x)
+
+
+_ORDER = whole(0)

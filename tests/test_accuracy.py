@@ -10,7 +10,17 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from truth import OSCILLATING, PRIVATE, TRUTH, error_beyond_operands, exact, sample, ulp_error
+from truth import (
+    MEASURED_IN_TEST_GAMMA,
+    OSCILLATING,
+    OSCILLATING_BELOW_ZERO,
+    PRIVATE,
+    TRUTH,
+    error_beyond_operands,
+    exact,
+    sample,
+    ulp_error,
+)
 
 from microgrud.engine import ops
 
@@ -44,7 +54,7 @@ def truth_operands(name: str, xs: list[float]) -> list[float]:
 def test_every_operation_is_measured() -> None:
     assert set(TRUTH) <= set(ops.TABLE)
     measured = {ops.TABLE[name].symbol for name in TRUTH}
-    for name in set(ops.TABLE) - set(TRUTH):  # sequences: test_sequences.py
+    for name in set(ops.TABLE) - set(TRUTH) - MEASURED_IN_TEST_GAMMA:  # sequences: test_sequences.py
         operation = ops.TABLE[name]
         assert operation.arity is None or (name in PRIVATE and operation.symbol in measured), (
             name
@@ -65,7 +75,7 @@ def test_value_and_derivatives_are_within_four_ulp_of_the_truth(name: str) -> No
             if at_kink(name, xs) and i >= 0:
                 continue
             operands = truth_operands(name, xs)
-            if i >= 0 and name in OSCILLATING:
+            if (i >= 0 and name in OSCILLATING) or (xs[0] < 0.0 and name in OSCILLATING_BELOW_ZERO):
                 error = error_beyond_operands(computed, formula, operands)
             else:
                 error = ulp_error(computed, exact(formula, *operands))
@@ -91,7 +101,12 @@ def at_kink(name: str, xs: list[float]) -> bool:
 
 
 def _out_of_reach(name: str, xs: list[float]) -> bool:
-    """True if mpmath has no truth: it lacks a signed zero, and the error function of arguments beyond its series."""
+    """True if mpmath has no truth: it lacks a signed zero, and the error function of arguments beyond its series.
+
+    Or if there are roots at both sides of a maximum, where lgamma has the error of 1: test_gamma.py.
+    """
+    if name == "lgamma":
+        return -3.0 < xs[0] < -2.0
     if name in ("atan2", "copysign"):
         return 0.0 in xs
     if name in ("xlogy", "xlog1py") and xs[0] == 0.0:

@@ -32,8 +32,8 @@ POINTS = 12
 def operands_of(operation: Operation) -> Iterator[list[float]]:
     """Yield points inside the domain of an operation, of different sizes, at which its value exists."""
     rng = random.Random(operation.name)
-    count = operation.arity or COUNTS.get(operation.name, 3)
-    intervals = operation.domain if operation.arity else operation.domain * count
+    count = COUNTS.get(operation.name, operation.arity or 3)
+    intervals = operation.domain[-count:] if operation.arity else operation.domain * count
     found = 0
     while found < POINTS:
         xs = [rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-1.5, 1.2) for _ in range(count)]

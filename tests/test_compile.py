@@ -241,7 +241,7 @@ def test_batches_of_different_lengths_are_refused() -> None:
 @pytest.mark.parametrize("name", sorted(set(microgrud.engine.ops.TABLE) - {"round_digits", "where"}))
 def test_every_operation_of_the_table(name: str) -> None:
     operation = microgrud.engine.ops.TABLE[name]
-    count = operation.arity or COUNTS.get(name, 3)
+    count = COUNTS.get(name, operation.arity or 3)
     points = RNG.uniform(0.05, 0.95, size=(70, count))
     if name == "clip":
         points = np.sort(points, axis=1)[:, [1, 0, 2]]

@@ -60,7 +60,7 @@ def test_instructions_are_formulas(f: Any, args: tuple[Any, ...], lines: list[st
 
 def test_every_operation_of_the_table_has_a_formula() -> None:
     for name, operation in mg.engine.ops.TABLE.items():
-        count = operation.arity or COUNTS.get(name, 3)
+        count = COUNTS.get(name, operation.arity or 3)
         point = [1.5, 1.75, 2.0][:count] if name in ("acosh", "clip") else [0.25, 0.5, 0.75, 0.5, 1.5][:count]
         constants = CONSTANTS.get(name, ())
         found = listed(lambda x, operation=operation, constants=constants: operation(*constants, *x) * 2.0, point)

@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 from public_names import public_names
-from truth import PRIVATE
+from truth import CONSTANTS, PRIVATE
 
 import microgrud
 from microgrud import Value, functions, special
@@ -31,7 +31,9 @@ def public(module: ModuleType) -> list[str]:
 SPECIAL = public(special)
 PUBLIC = [*public(functions), *SPECIAL]
 #: Entries of the table; some special functions consist of several.
-OF_NUMBERS = [name for name in PUBLIC if name in ops.TABLE and ops.TABLE[name].arity is not None]
+OF_NUMBERS = [
+    name for name in PUBLIC if name in ops.TABLE and ops.TABLE[name].arity is not None and name not in CONSTANTS
+]
 
 
 def operands(name: str) -> list[float]:

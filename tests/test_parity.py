@@ -129,6 +129,8 @@ def operand_lists(name: str, arity: int | None, count: int) -> Iterator[list[flo
             xs = xs if k % 10 else [*xs, 1.0]
         if name in ("mills", "sinc_derivative"):
             xs = [float(rng.choice((0, 1, 2, 3, 0.5))), *xs[: 1 if k % 10 else 2]]
+        if name in ("polygamma", "polygamma_difference", "bessel_i"):
+            xs[0] = float(rng.choice((0, 1, 1, 2, 3, 7, 0.5, 170, 171, 513)))
         if name == "power_over":
             xs[2] = float(rng.randrange(4))
         if name == "radial":

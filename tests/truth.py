@@ -87,8 +87,25 @@ def _remainder(x: Any, y: Any) -> Any:
         return x - y * mp.floor(x / y)
 
 
+def _digamma(x: Any) -> Any:
+    return mp.digamma(x) if x < 1e20 else mp.log(x) - 1 / (2 * x) - 1 / (12 * x**2)  # mp.digamma takes 30 ms there
+
+
+def _trigamma(x: Any) -> Any:
+    return mp.psi(1, x) if x > 0 else mp.pi**2 / mp.sinpi(x) ** 2 - mp.psi(1, 1 - x)
+
+
+def _tetragamma(x: Any) -> Any:
+    return mp.psi(2, x) if x > 0 else mp.psi(2, 1 - x) - 2 * mp.pi**3 * mp.cospi(x) / mp.sinpi(x) ** 3
+
+
 # name: (value, derivative with respect to each operand)
 TRUTH: dict[str, tuple[Formula, ...]] = {
+    "lgamma": (lambda x: mp.re(mp.loggamma(x)), _digamma),
+    "digamma": (_digamma, _trigamma),
+    "gamma": (mp.gamma, lambda x: mp.gamma(x) * mp.digamma(x)),
+    "i0": (lambda x: mp.besseli(0, x), lambda x: mp.besseli(1, x)),
+    "i1": (lambda x: mp.besseli(1, x), lambda x: (mp.besseli(0, x) + mp.besseli(2, x)) / 2),
     "add": (lambda x, y: x + y, lambda x, y: mpf(1), lambda x, y: mpf(1)),
     "subtract": (lambda x, y: x - y, lambda x, y: mpf(1), lambda x, y: mpf(-1)),
     "multiply": (lambda x, y: x * y, lambda x, y: y, lambda x, y: x),
@@ -187,6 +204,11 @@ TRUTH: dict[str, tuple[Formula, ...]] = {
 
 # name: the second derivatives for each pair of operands: 11, or 11, 12, 22; those of all other operations are 0
 SECOND: dict[str, tuple[Formula, ...]] = {
+    "lgamma": (_trigamma,),
+    "digamma": (_tetragamma,),
+    "gamma": (lambda x: mp.gamma(x) * (mp.digamma(x) ** 2 + _trigamma(x)),),
+    "i0": (lambda x: (mp.besseli(0, x) + mp.besseli(2, x)) / 2,),
+    "i1": (lambda x: (3 * mp.besseli(1, x) + mp.besseli(3, x)) / 4,),
     "multiply": (_step, lambda x, y: mpf(1), _step),
     "divide": (_step, lambda x, y: -1 / y**2, lambda x, y: 2 * x / y**3),
     "pow": (
@@ -252,10 +274,15 @@ SECOND: dict[str, tuple[Formula, ...]] = {
 
 #: Operations without a function or an operator, for the rules of others and for round(x, digits).
 PRIVATE = {"chain", "divide_ieee", "gaussian", "gelu_slope", "power_log", "power_over", "radial", "round_digits"}
-PRIVATE |= {"mills", "sinc_derivative", "sech_squared", "less", "at_most", "equal", "unequal", "same", "gate"}
+PRIVATE |= {"bessel_i", "mills", "polygamma_difference", "sinc_derivative"}
+PRIVATE |= {"sech_squared", "less", "at_most", "equal", "unequal", "same", "gate"}
 #: Operations whose derivative has infinitely many roots and misses 4 ulp near them, where rounding the operand alone
 #: changes many digits: the effect of one ulp of the operand is allowed, as for second derivatives.
 OSCILLATING = {"sinc"}
+#: Operations that have this effect on numbers below 0 only: around each pole, and at the roots between poles.
+OSCILLATING_BELOW_ZERO = {"digamma", "gamma", "lgamma"}
+#: Operations that test_gamma.py measures: constants or sizes decide how many digits the truth takes.
+MEASURED_IN_TEST_GAMMA = {"beta", "betaln", "bessel_i", "polygamma", "polygamma_difference"}
 #: Constant operands before the others: the index of the result, and the powers of private operations.
 CONSTANTS: dict[str, tuple[float, ...]] = {
     "softmax": (1.0,),
@@ -264,9 +291,13 @@ CONSTANTS: dict[str, tuple[float, ...]] = {
     "power_log": (1.0, 1.0),
     "mills": (1.0,),
     "sinc_derivative": (1.0,),
+    "polygamma": (2.0,),
+    "polygamma_difference": (1.0,),
+    "bessel_i": (2.0,),
 }
-#: The number of other operands for those operations over sequences that need a certain number.
+#: The number of other operands of operations with constants, and for operations over sequences that need a certain one.
 COUNTS = {"dot": 5, "radial": 2, "power_log": 2, "mills": 1, "sinc_derivative": 1}
+COUNTS |= {"polygamma": 1, "polygamma_difference": 2, "bessel_i": 1}
 
 
 def exact(formula: Formula, *operands: float) -> Any:
@@ -335,6 +366,11 @@ def near(rng: random.Random, *places: float) -> float:
 
 
 SPECIAL_PLACES: dict[str, tuple[float, ...]] = {
+    "lgamma": (1.0, 2.0, 2.25, 10.0, 0.5, -1e-20),
+    "digamma": (1.4616321449683622, 1.0, 2.0, 10.0, 0.5),
+    "gamma": (1.4616321449683622, 1.0, 2.25, 10.0, 23.0, 140.0, 171.6),
+    "i0": (0.0, 20.0, 713.9),
+    "i1": (0.0, 21.0, 713.9),
     "asin": (-1.0, 1.0),
     "acos": (-1.0, 1.0),
     "acosh": (1.0,),

@@ -16,7 +16,7 @@ TWO_OVER_SQRT_PI = 1.1283791670955126
 ONE_OVER_SQRT_TWO_PI = 0.3989422804014327
 
 
-def _two_product(a: float, b: float) -> tuple[float, float]:
+def two_product(a: float, b: float) -> tuple[float, float]:
     """Return the rounded product and its exact rounding error (Dekker 1971)."""
     product = a * b
     t = _SPLITTER * a
@@ -151,7 +151,7 @@ def gaussian(x: float, scale: float) -> float:
     """
     if abs(x) > 1e6 or x != x:
         return 0.0 if x == x else x
-    square, error = _two_product(x, x)
+    square, error = two_product(x, x)
     value = math.exp(-scale * square)
     return value - value * (scale * error)
 
@@ -190,7 +190,7 @@ def normal_cdf(x: float) -> float:
     t = -x * _SQRT_HALF[0]
     if abs(t) > 30.0:
         return 0.5 * math.erfc(t)
-    product, error = _two_product(-x, _SQRT_HALF[0])
+    product, error = two_product(-x, _SQRT_HALF[0])
     error -= x * _SQRT_HALF[1]
     return 0.5 * (math.erfc(product) - error * TWO_OVER_SQRT_PI * gaussian(product, 1.0))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import ops, special
+from . import gamma, ops, special  # noqa: F401 (gamma.py completes the table)
 from .node import Operand, RecordedT_co as T, RecordsOperations
 from .operation import Operation
 

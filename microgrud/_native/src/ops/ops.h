@@ -10,6 +10,7 @@
 #ifndef MICROGRUD_OPS_H
 #define MICROGRUD_OPS_H
 
+#include "ops/gamma.h"
 #include "ops/kernels.h"
 #include "ops/powers.h"
 
@@ -19,6 +20,11 @@
     X(IDENTITY, identity, x, 1.0)                                                                                      \
     X(SECH_SQUARED, sech_squared, kernel_sech_squared(x), -2.0 * z * tanh(x))                                          \
     X(GELU_SLOPE, gelu_slope, kernel_gelu_slope(x), gelu_curvature(x))                                                 \
+    X(LGAMMA, lgamma, kernel_lgamma(x), kernel_digamma(x))                                                             \
+    X(DIGAMMA, digamma, kernel_digamma(x), kernel_polygamma(1.0, x))                                                   \
+    X(GAMMA, gamma, kernel_gamma(x), gamma_slope(z, x))                                                                \
+    X(I0, i0, BY_PYTHON, BY_PYTHON)                                                                                    \
+    X(I1, i1, BY_PYTHON, BY_PYTHON)                                                                                    \
     X(ROUND, round, rint(x) + 0.0, NOTHING)                                                                            \
     X(LOGIT, logit, kernel_logit(x), 1.0 / (x * (1.0 - x)))                                                            \
     X(ENTR, entr, 0.0 - (x == 0.0 ? x : x * log(x)), entr_slope(x))                                                    \
@@ -84,6 +90,10 @@
     X(UNEQUAL, unequal, (double)(x != y), NOTHING, NOTHING)                                                            \
     X(SAME, same, (double)has_won(x, y), NOTHING, NOTHING)                                                             \
     X(GATE, gate, x != 0.0 ? y : 0.0, NOTHING, x != 0.0 ? 1.0 : NOTHING)                                               \
+    X(POLYGAMMA, polygamma, kernel_polygamma(x, y), NOTHING, kernel_polygamma(x + 1.0, y))                             \
+    X(BETA, beta, BY_PYTHON, BY_PYTHON, BY_PYTHON)                                                                     \
+    X(BETALN, betaln, BY_PYTHON, BY_PYTHON, BY_PYTHON)                                                                 \
+    X(BESSEL_I, bessel_i, BY_PYTHON, NOTHING, BY_PYTHON)                                                               \
     X(FLOOR_DIVIDE, floor_divide, BY_PYTHON, NOTHING, NOTHING)                                                         \
     X(MODULO, modulo, BY_PYTHON, 1.0, BY_PYTHON)                                                                       \
     X(ROUND_DIGITS, round_digits, BY_PYTHON, NOTHING, NOTHING)                                                         \
@@ -103,6 +113,7 @@
 #define TERNARY_OPERATIONS(X)                                                                                          \
     X(CLIP, clip, kernel_clip(x, y, w), x <= y || x >= w ? NOTHING : 1.0, x < y ? 1.0 : NOTHING,                       \
       x > w ? 1.0 : NOTHING)                                                                                           \
+    X(POLYGAMMA_DIFFERENCE, polygamma_difference, BY_PYTHON, NOTHING, BY_PYTHON, BY_PYTHON)                            \
     X(POWER_OVER, power_over, kernel_power_over(x, y, w), power_by_base(x, y, w), kernel_power_log(1.0, w, x, y),      \
       NOTHING)                                                                                                         \
     X(WHERE, where, x != 0.0 ? y : w, NOTHING, x != 0.0 ? 1.0 : NOTHING, x != 0.0 ? NOTHING : 1.0)
