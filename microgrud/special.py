@@ -310,7 +310,7 @@ def betaln(x: Number, y: Number) -> Number:
         ValueError: for x <= 0 or y <= 0.
 
     >>> betaln(1e10, 0.5)
-    -10.940560522430223
+    -10.940560522033028
     """
     return gammas.BETALN(x, y)
 
