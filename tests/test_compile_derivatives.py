@@ -211,7 +211,7 @@ def test_bools_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "x", ["abc", [1.0, "abc"], {"w": 1.0, "name": "abc"}, (1.0, None), [1.0, {"a": ...}], [1j]], ids=str
+    "x", ["abc", [1.0, "abc"], {"w": 1.0, "name": "abc"}, (1.0, b"b"), [1.0, {"a": ...}], [1j]], ids=str
 )
 def test_what_is_no_number_is_refused_as_by_the_function(x: Any) -> None:
     def f(x: Any) -> Any:

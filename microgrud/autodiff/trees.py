@@ -221,11 +221,11 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
 
     def add(leaf: Any, path: str) -> None:
         shape = None
-        if not isinstance(leaf, Value) and is_table(leaf):
-            leaf = table_as_array(leaf, where + path)
+        is_own = is_array(leaf) or hasattr(type(leaf), "takes_truths")  # which an array of a recording has
         if isinstance(leaf, Value):
             numbers.append(leaf)
-        elif is_array(leaf) or hasattr(type(leaf), "takes_truths"):  # which an array of a recording has
+        elif is_own or is_table(leaf):
+            leaf = leaf if is_own else table_as_array(leaf, where + path)
             check_unmasked(leaf, where + path)
             shape = leaf.shape
             # A 0-d array can be an element of an object array.
