@@ -15,7 +15,9 @@ def is_table(x: Any) -> bool:
     >>> is_table(pd.Series([1.0, 2.0])), is_table([1.0, 2.0])
     (True, False)
     """
-    return not isinstance(x, type) and (hasattr(x, "to_numpy") or hasattr(x, "__dataframe__"))
+    if isinstance(x, type) or hasattr(type(x), "takes_truths"):  # an array of a recording: any attribute would ask it
+        return False
+    return hasattr(x, "to_numpy") or hasattr(x, "__dataframe__")
 
 
 def table_as_array(x: Any, where: str) -> np.ndarray:
