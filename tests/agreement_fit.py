@@ -9,7 +9,7 @@ import copy
 import dataclasses
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agreement_truth import Numbers, Refusal, difference
@@ -24,6 +24,8 @@ from microgrud.train import fit
 
 ROWS = [[0.1 * k - 0.35, 0.9 - 0.2 * k] for k in range(8)]
 TARGETS = [0.3 * x - 0.5 * y + 0.1 for x, y in ROWS]
+INTEGERS = [[k % 3, (5 * k) % 7 - 3] for k in range(8)]
+MIXED = [[k % 3, y] for k, (_, y) in enumerate(ROWS)]
 
 #: The settings of `compile`.
 SETTINGS: tuple[Any, ...] = (False, "auto", True)
@@ -43,12 +45,13 @@ class Model(Module):
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A model and a loss, the documented error of `fit(compile=True)`, if there is one, and the optimizer's name."""
+    """A model and a loss, the documented error of `fit(compile=True)`, if there is one, the optimizer, and the rows."""
 
     make: Callable[[], Any]
     loss: Callable[[Any, Any], Any] = squared_error
     refused: Refusal | None = None
     optimizer: str = "sgd"
+    rows: Sequence[Any] = tuple(ROWS)
 
 
 def _linear(w: Any, row: Any) -> Any:
@@ -57,6 +60,14 @@ def _linear(w: Any, row: Any) -> Any:
 
 def _of_two(w: Any, row: Any) -> Any:
     return [w[0] * row[0] + w[2], w[1] * row[1]]
+
+
+def _looking_up(w: Any, row: Any) -> Any:
+    return microgrud.take(w, row[0]) * row[1] + w[0]
+
+
+def _looking_up_and_computing(w: Any, row: Any) -> Any:
+    return microgrud.take(w, row[0]) * row[0] + w[1] * row[1]
 
 
 def _branching(w: Any, row: Any) -> Any:
@@ -127,6 +138,11 @@ FITTED: dict[str, Fitted] = {
     "sequential": Fitted(lambda: Sequential(Linear(2, 3, rng=1), LayerNorm(3, eps=0.1), PReLU(), Linear(3, 1, rng=2))),
     "frozen layer": Fitted(lambda: Sequential(Linear(2, 3, rng=1).freeze(), "tanh", Linear(3, 1, rng=2))),
     "branch": Fitted(lambda: Model(_branching)),
+    "integers": Fitted(lambda: Model(_linear), rows=INTEGERS),
+    "branch by integers": Fitted(lambda: Model(_branching), rows=INTEGERS),
+    "look-up": Fitted(lambda: Model(_looking_up), rows=MIXED),
+    "look-up times an integer": Fitted(lambda: Model(_looking_up), rows=INTEGERS),
+    "integer as index and number": Fitted(lambda: Model(_looking_up_and_computing), rows=MIXED),
     "sorting": Fitted(lambda: Model(_sorting)),
     "equality": Fitted(lambda: Model(_comparing)),
     "try and except": Fitted(lambda: Model(_catching)),
@@ -168,7 +184,7 @@ def by_hand(fitted: Fitted) -> Numbers:
             kept, ends = p.data, []
             for sign in (1.0, -1.0):
                 p.data = kept + sign * 1e-5
-                losses = [fitted.loss(model(row), t) for row, t in zip(ROWS, TARGETS)]
+                losses = [fitted.loss(model(row), t) for row, t in zip(fitted.rows, TARGETS)]
                 ends.append(sum(float(x.data) for x in losses) / len(losses))
             p.data = kept
             slopes.append((ends[0] - ends[1]) / 2e-5)
@@ -182,7 +198,7 @@ def trained(fitted: Fitted, compile: Any) -> Numbers:
     model = fitted.make()
     settings: dict[str, Any] = {"lr": 0.1, "epochs": 2, "batch_size": None, "progress": False}
     with thresholds(least_work=0, least_samples=0):
-        fit(model, ROWS, TARGETS, loss=fitted.loss, compile=compile, optimizer=fitted.optimizer, **settings)
+        fit(model, fitted.rows, TARGETS, loss=fitted.loss, compile=compile, optimizer=fitted.optimizer, **settings)
     return [p.data for p in model.parameters()]
 
 

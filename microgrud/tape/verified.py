@@ -77,9 +77,9 @@ class VerifiedRecordings:
             raise CompileError("the model or the loss catches the error that an operation raises")
 
     @property
-    def holds_for_integers(self) -> bool:
-        """True if the recording of the first sample is valid only for that sample's integers."""
-        return bool(self.branches.recordings[0].program.static_integers)
+    def static_integers(self) -> list[int]:
+        """The places of those integers of the first sample for which alone its recording is valid."""
+        return list(self.branches.recordings[0].program.static_integers)
 
     def __call__(
         self,

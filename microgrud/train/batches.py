@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,28 +14,40 @@ import numpy as np
 from ..autodiff.trees import check_unmasked
 from ..common.numbers import as_float, is_real_scalar
 
+#: The types of integers, without bools.
+_INTEGERS = {int, *(np.dtype(code).type for code in np.typecodes["AllInteger"])}
+
 
 class Rows(Sequence[Any]):
     """The rows of an array of numbers, each handed out as a list or a number, as nested lists would have it.
 
     An array takes 8 bytes a number and is read as a whole; a list takes 32, and 0.2 s for a million numbers.
 
-    >>> rows = Rows(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    Args:
+        array: the numbers.
+        integers: the columns whose numbers are handed out as integers.
+
+    >>> rows = Rows(np.array([[1.0, 2.0], [3.0, 4.0]]), integers=[1])
     >>> rows[1], len(rows)
-    ([3.0, 4.0], 2)
+    ([3.0, 4], 2)
     """
 
-    def __init__(self, array: np.ndarray[Any, Any]) -> None:
-        self.array = array
+    def __init__(self, array: np.ndarray[Any, Any], integers: Iterable[int] = ()) -> None:
+        self.array, self.integers = array, tuple(integers)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.array[index].tolist()
+        row = self.array[index].tolist()
+        for k in self.integers:
+            row[k] = int(row[k])
+        return row
 
     def __len__(self) -> int:
         return len(self.array)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Rows) and np.array_equal(self.array, other.array)
+        if not isinstance(other, Rows):
+            return False
+        return self.integers == other.integers and np.array_equal(self.array, other.array)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -53,11 +66,13 @@ class Samples(NamedTuple):
         """Return the samples with these indices, in this order."""
         chosen, targets = list(indices), self.targets
         some = Rows(targets.array[chosen]) if isinstance(targets, Rows) else [targets[i] for i in chosen]
-        return Samples(Rows(self.rows.array[chosen]), some)
+        return Samples(Rows(self.rows.array[chosen], self.rows.integers), some)
 
 
 def check_samples(where: str, rows: Any, targets: Any) -> Samples:
     """Return a copy of data, or raise an error that says what is wrong with it.
+
+    Columns of integers stay integers, if a float can hold each of them; bools become floats.
 
     Args:
         where: the name of the caller, for the message.
@@ -103,10 +118,12 @@ def split(samples: Samples, fraction: float, rng: random.Random | None) -> tuple
 def _read(where: str, data: Any) -> Rows | list[Any]:
     """Return an array of numbers, or a pandas table of one type of numbers, as Rows; other data as a list."""
     check_unmasked(data, where)
+    types = getattr(data, "dtypes", ()) if getattr(data, "ndim", 1) == 2 else ()  # of the columns of a table
     if hasattr(data, "to_numpy"):
         data = data.to_numpy()
     if type(data) is np.ndarray and data.ndim and data.dtype.kind in "fiub" and data.dtype.itemsize <= 8:
-        return Rows(data)
+        types = [data.dtype] * data.shape[1] if data.ndim == 2 and data.dtype.kind in "iu" else types
+        return Rows(data, [k for k, kind in enumerate(types) if re.match(r"u?int\d", str(kind).lower())])
     if hasattr(data, "tolist"):
         data = data.tolist()
     if isinstance(data, (str, bytes, dict)) or not isinstance(data, Sequence):
@@ -119,16 +136,23 @@ def _checked_rows(where: str, rows: Rows | list[Any]) -> Rows:
     if isinstance(rows, Rows) and rows.array.ndim == 2:
         array = np.array(rows.array, dtype=np.float64, order="C")
         if _are_finite(array):
-            return Rows(array)
+            return Rows(array, _exact(array, rows.integers))
         first = int(np.argmin(np.isfinite(array).all(axis=1)))
-        _check_row(f"{where}: row {first}", rows[first])
+        _check_row(f"{where}: row {first}", array[first].tolist())
     checked = [_check_row(f"{where}: row {i}", row) for i, row in enumerate(rows)]
     for i, row in enumerate(checked):
         if len(row) != len(checked[0]):
             raise ValueError(
                 f"{where}: expected rows of {len(checked[0])} numbers as in row 0, got {len(row)} in row {i}"
             )
-    return Rows(np.array(checked))
+    kinds = [{type(row[k]) for row in rows} for k in range(len(checked[0]))]
+    array = np.array(checked)
+    return Rows(array, _exact(array, [k for k, kind in enumerate(kinds) if kind <= _INTEGERS]))
+
+
+def _exact(array: np.ndarray[Any, Any], integers: Iterable[int]) -> list[int]:
+    """Return those columns of integers whose numbers are exact as floats."""
+    return [k for k in integers if np.abs(array[:, k]).max() < 2.0**53]
 
 
 def _checked_targets(where: str, targets: Rows | list[Any]) -> Sequence[Any]:

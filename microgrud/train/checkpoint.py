@@ -25,7 +25,7 @@ from ..common.jsonfile import ModelFileError
 from ..engine.vectors import read_data, read_gradients, write_data, write_gradients
 from ..optim.optimizer import plain
 from .attributes import Attributes, pack
-from .batches import Samples
+from .batches import Rows, Samples
 from .divergence import DivergenceGuard
 from .history import History, RunningMeans
 from .journal import Journal, check_target, read_journal
@@ -219,12 +219,16 @@ def _description(training: RunState, roots: Mapping[str, Any]) -> dict[str, Any]
         "parameters": len(training.parameters),
         "samples": len(training.samples),
         "validation samples": len(training.held_out or ()),
-        "data": _digest(training.samples, training.held_out),
+        "data": _digest(*map(_as_floats, (training.samples, training.held_out))),
         **{setting: getattr(training, setting) for setting in ("batch_size", "shuffle", "seed", "clip_norm")},
         **{role: name(roots[role]) for role in ("loss", "metric", "optimizer")},
         **{f"{setting} of the optimizer": plain(x) for setting, x in training.optimizer.defaults.items()},
         **{role: name(roots[role]) for role in ("schedule", "early stopping")},
     }
+
+
+def _as_floats(samples: Samples | None) -> Samples | None:
+    return samples and Samples(Rows(samples.rows.array), samples.targets)
 
 
 def _digest(*given: Samples | None) -> str:

@@ -66,7 +66,8 @@ def fit(
             warning about the others, nor about those that a Module holds but its own `parameters()` leaves out, such
             as those of modules that are frozen. A model with BatchNorm1d is called once for each batch in training
             mode, with a list of rows, and returns the list of predictions.
-        X: n rows of d numbers each: lists, a NumPy array or a pandas table.
+        X: n rows of d numbers each: lists, a NumPy array or a pandas table. Columns of integers stay integers, such as
+            the indices for an `Embedding`.
         y: n targets: numbers, class indices, or sequences of numbers.
         loss: `loss(prediction, target)` gives the loss of one sample, a Value.
         optimizer: an optimizer of the model's parameters, or the name of one: `"sgd"`, `"adagrad"`, `"adadelta"`,

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..autodiff.containers import opened
 from ..autodiff.gradients import numbers_of_gradient
-from ..autodiff.trees import flatten, template_of
+from ..autodiff.trees import flatten
 from ..engine import Value, topological_order, tracing
 from ..engine.identity import all_identical
 from ..engine.vectors import Vector, add_to_gradients, write_gradients
@@ -28,9 +28,10 @@ from ..optim.optimizer import Optimizer
 from ..tape.evaluation import Evaluation
 from ..tape.recorder import CompileError
 from ..tape.verified import VerifiedRecordings
-from .batches import Rows, Samples
+from .batches import Samples
 from .dependencies import Dependencies
 from .evaluation import Loss, number
+from .inputs import Inputs, targets_as_array
 from .masks import Masks
 
 
@@ -155,7 +156,7 @@ class RecordedLoss:
             with self.masks.finding():
                 first, _ = self.by_model(self.samples.rows[0], self.samples.targets[0])
             self.check(sum(len(node._operands) for node in topological_order(first)))
-            self.recordings = self._record_by_type_of_targets(first._data)
+            self.recordings = self._record_by_types(first._data)
 
     def __call__(self, indices: Sequence[int], gradient: bool, masks: np.ndarray | None = None) -> Measured:
         """Evaluate the mean loss over samples.
@@ -185,6 +186,10 @@ class RecordedLoss:
 
     # --- recording ---
 
+    def _of_arguments(self, inputs: Inputs, *given: Any) -> Any:
+        """Return what `_sample` does, for the arguments of a recording."""
+        return self._sample(*inputs.sample(given))
+
     def _sample(self, row: Any, target: Any, drawn: Sequence[Any] = ()) -> Any:
         """Return the loss of a sample, and the prediction if it is needed."""
         with self.masks.given(drawn):
@@ -209,37 +214,56 @@ class RecordedLoss:
             raise CompileError(f"expected a Value as loss, got {loss!r}")
         return loss, prediction
 
-    def _record_by_type_of_targets(self, expected: float) -> VerifiedRecordings:
-        """Return a recording of the first sample, for all samples; integer targets become floats or integers.
+    def _record_by_types(self, expected: float) -> VerifiedRecordings:
+        """Return a recording of the first sample, for all samples; integers become floats or integers in it.
 
-        With floats, one recording serves all targets. Class indices for a look-up have to be integers; if
-        the loss computes with integers, each needs a recording of its own, which works for a few.
+        With floats, one recording serves all samples. The integers for a look-up have to be integers. If the model
+        looks up by a column and computes with it too, or the loss does so with targets, each integer needs a recording
+        of its own, which works for a few.
         """
-        samples = self.samples
-        targets = _as_array(samples.targets)
-        refusal: Exception | None = None
+        rows, targets = self.samples.rows, targets_as_array(self.samples.targets)
+        refusal: Exception = CompileError("the model or the loss cannot be recorded")
         kinds: list[Any] = [np.float64]
         if targets.dtype.kind != "f" or (targets == np.floor(targets)).all():
             kinds.append(np.int64)
-        for kind in kinds:
-            given = {"row": samples.rows.array, "target": targets.astype(kind, order="C")}
-            recordings = VerifiedRecordings(self._sample, given, self.most_paths, self.parameters, self.masks.first)
-            try:
-                self._record_first(recordings, expected)
-            except Exception as error:
-                refusal = error
-                continue
-            classes = len(np.unique(targets)) if recordings.holds_for_integers else 0
-            if classes > self.most_paths:
-                raise CompileError(
-                    f"the loss needs a recording for each of {classes} integer targets; "
-                    "look up with microgrud.take(table, k)"
+        choices: list[tuple[int, ...]] = [(), rows.integers] if rows.integers else [()]
+        found: list[tuple[int, list[int], VerifiedRecordings]] = []
+        for integers in choices:  # to which the columns for look-ups alone are added
+            for kind in kinds:
+                inputs = Inputs(rows, integers, targets.astype(kind, order="C"))
+                function = functools.partial(self._of_arguments, inputs)
+                recordings = VerifiedRecordings(
+                    function, inputs.arrays, self.most_paths, self.parameters, self.masks.first
                 )
-            return recordings
-        raise refusal or CompileError("the model or the loss cannot be recorded")
+                try:
+                    self._record_first(recordings, inputs, expected)
+                except Exception as error:
+                    refusal = error
+                    continue
+                columns, needed = inputs.baked(recordings.static_integers)
+                if needed == 1:
+                    return recordings
+                found.append((needed, columns, recordings))
+                others = tuple(k for k in integers if k not in columns)
+                if others and others not in choices:
+                    choices.append(others)
+                break
+        if not found:
+            raise refusal
+        needed, columns, recordings = min(found, key=lambda each: each[0])
+        if needed > self.most_paths:
+            raise CompileError(
+                f"the model needs a recording for each of {needed} rows of integers: it looks up by column "
+                f"{columns[0]} and computes with it; give it a column for each, or look up with "
+                "microgrud.take(table, k) only"
+                if columns
+                else f"the loss needs a recording for each of {needed} integer targets; "
+                "look up with microgrud.take(table, k)"
+            )
+        return recordings
 
-    def _record_first(self, recordings: VerifiedRecordings, expected: float) -> None:
-        given = recordings.first_sample()[:2]
+    def _record_first(self, recordings: VerifiedRecordings, inputs: Inputs, expected: float) -> None:
+        given = list(inputs.sample(recordings.first_sample())[:2])
         row, target = self.samples.rows[0], self.samples.targets[0]
         as_given = repr(given) == repr([row, target])
         if not as_given and self._by_model_with(self.masks.first, given[0], _with_tuples(target, given[1])) != expected:
@@ -326,26 +350,6 @@ class RecordedLoss:
         size = max(map(abs, by_model), default=0.0) + 1e-6 * self.scale
         for leaf, slope in zip(parameters, by_model):
             _compare(f"the derivative with respect to {leaf.label or leaf!r}", slopes.get(leaf, 0.0), slope, size)
-
-
-def _as_array(targets: Sequence[Any]) -> Any:
-    """Return targets as an array of floats, integers or truth values.
-
-    Raises:
-        CompileError: if the targets are anything else.
-    """
-    try:
-        array = targets.array if isinstance(targets, Rows) else np.array(targets)
-    except ValueError:  # the lengths differ
-        array = np.array(None)
-    if array.dtype.kind not in "fiub":
-        raise CompileError("the targets are not numbers, or lists of the same number of numbers")
-    if array.dtype.kind in "iu" and (np.abs(array.astype(np.float64)) > 2**53).any():
-        raise CompileError("the targets are integers beyond 2**53, which a float cannot hold")
-    nestings = [] if isinstance(targets, Rows) else list(map(template_of, targets))
-    if any(nesting != nestings[0] for nesting in nestings):
-        raise CompileError("some targets are lists and others tuples")
-    return array
 
 
 def _with_tuples(example: Any, x: Any) -> Any:
