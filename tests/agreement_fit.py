@@ -25,6 +25,7 @@ from microgrud.train import fit
 ROWS = [[0.1 * k - 0.35, 0.9 - 0.2 * k] for k in range(8)]
 TARGETS = [0.3 * x - 0.5 * y + 0.1 for x, y in ROWS]
 INTEGERS = [[k % 3, (5 * k) % 7 - 3] for k in range(8)]
+WEIGHTS = [0.0, 1.0, 2.5, 0.5, 0.0, 3.0, 1.0, 0.25]
 MIXED = [[k % 3, y] for k, (_, y) in enumerate(ROWS)]
 
 #: The settings of `compile`.
@@ -45,13 +46,14 @@ class Model(Module):
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A model and a loss, the documented error of `fit(compile=True)`, if there is one, the optimizer, and the rows."""
+    """A model and a loss, the documented error of `fit(compile=True)`, if there is one, and arguments of `fit`."""
 
     make: Callable[[], Any]
     loss: Callable[[Any, Any], Any] = squared_error
     refused: Refusal | None = None
     optimizer: str = "sgd"
     rows: Sequence[Any] = tuple(ROWS)
+    weights: Sequence[float] | None = None
 
 
 def _linear(w: Any, row: Any) -> Any:
@@ -139,6 +141,8 @@ FITTED: dict[str, Fitted] = {
     "frozen layer": Fitted(lambda: Sequential(Linear(2, 3, rng=1).freeze(), "tanh", Linear(3, 1, rng=2))),
     "branch": Fitted(lambda: Model(_branching)),
     "integers": Fitted(lambda: Model(_linear), rows=INTEGERS),
+    "weights": Fitted(lambda: MLP(2, [3, 1], activation="tanh", rng=1), weights=WEIGHTS),
+    "branch with weights": Fitted(lambda: Model(_branching), weights=WEIGHTS),
     "branch by integers": Fitted(lambda: Model(_branching), rows=INTEGERS),
     "look-up": Fitted(lambda: Model(_looking_up), rows=MIXED),
     "look-up times an integer": Fitted(lambda: Model(_looking_up), rows=INTEGERS),
@@ -185,7 +189,8 @@ def by_hand(fitted: Fitted) -> Numbers:
             for sign in (1.0, -1.0):
                 p.data = kept + sign * 1e-5
                 losses = [fitted.loss(model(row), t) for row, t in zip(fitted.rows, TARGETS)]
-                ends.append(sum(float(x.data) for x in losses) / len(losses))
+                weights = fitted.weights or [1.0] * len(losses)
+                ends.append(sum(w * float(x.data) for w, x in zip(weights, losses)) / sum(weights))
             p.data = kept
             slopes.append((ends[0] - ends[1]) / 2e-5)
         for p, slope, formula in zip(parameters, slopes, formulas):
@@ -196,7 +201,13 @@ def by_hand(fitted: Fitted) -> Numbers:
 def trained(fitted: Fitted, compile: Any) -> Numbers:
     """Return the parameters after two steps of `fit`, which records small models too."""
     model = fitted.make()
-    settings: dict[str, Any] = {"lr": 0.1, "epochs": 2, "batch_size": None, "progress": False}
+    settings: dict[str, Any] = {
+        "sample_weight": fitted.weights,
+        "lr": 0.1,
+        "epochs": 2,
+        "batch_size": None,
+        "progress": False,
+    }
     with thresholds(least_work=0, least_samples=0):
         fit(model, fitted.rows, TARGETS, loss=fitted.loss, compile=compile, optimizer=fitted.optimizer, **settings)
     return [p.data for p in model.parameters()]

@@ -87,6 +87,7 @@ class VerifiedRecordings:
         gradient: bool,
         verify: Callable[[int, float], None],
         drawn: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> Evaluation:
         """Evaluate samples, and the gradient of the mean of the first number of their results.
 
@@ -96,13 +97,14 @@ class VerifiedRecordings:
             verify: given the place in the batch of a sample that was recorded, and the first number of its result,
                 raises a CompileError if the function gives another one for plain numbers.
             drawn: the numbers in the further argument, a row for each sample; None without that argument.
+            weights: the gradient is that of the sum of the first numbers, each times its weight; None for their mean.
 
         Raises:
             CompileError: if a sample cannot be recorded, or a recording is wrong. The errors of the function are raised
                 too.
         """
         batches = [batch[indices] for batch in self._batches] + ([] if drawn is None else [drawn])
-        replayed = self._replayed(batches) if gradient else None
+        replayed = self._replayed(batches) if gradient and weights is None else None
         if replayed is not None:
             return replayed
         columns: dict[bool, list[Any]] = {False: [], True: []}  # of integers?
@@ -112,7 +114,8 @@ class VerifiedRecordings:
         arguments = replace(self.arguments, samples=len(indices), numbers=columns[False], integers=columns[True])
         seeds = None
         if gradient:
-            seeds = [1.0 / len(indices)] + [0.0] * (self.branches.recordings[0].structure.size - 1)
+            own: Any = 1.0 / len(indices) if weights is None else weights
+            seeds = [own] + [0.0] * (self.branches.recordings[0].structure.size - 1)
         result = evaluate(self.branches, arguments, seeds, self.most_paths, of_arguments=False)
         # Recordings with a part in the gradient: a resumed run, whose recordings are new, counts the same.
         if len(result.leaves) > self.most_paths:

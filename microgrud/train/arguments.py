@@ -23,14 +23,25 @@ check_function = instance(Callable, "a function")
 def with_validation(samples: Samples, validation: Any, seed: int | None) -> tuple[Samples, Samples | None]:
     """Return the samples to train on and those to validate on: separate data, or a fraction of the samples.
 
+    Raises:
+        TypeError, ValueError: for invalid data, and if all weights of either are 0.
+
     Args:
         samples: all of them.
-        validation: None, a pair (X, y), or a number between 0 and 1.
+        validation: None, a pair (X, y) or a triple (X, y, weights), or a number between 0 and 1.
         seed: the seed of the random choice of the fraction; None takes the last samples.
     """
+    training, held_out = _divided(samples, validation, seed)
+    for part, name in ((training, "sample_weight"), (held_out, "validation: sample_weight")):
+        if part is not None and not part.total(range(len(part))):
+            raise ValueError(f"fit: {name}: expected a weight above 0, got only zeros")
+    return training, held_out
+
+
+def _divided(samples: Samples, validation: Any, seed: int | None) -> tuple[Samples, Samples | None]:
     if validation is None:
         return samples, None
-    if isinstance(validation, tuple) and len(validation) == 2:
+    if isinstance(validation, tuple) and len(validation) in (2, 3):
         held_out = check_samples("fit: validation", *validation)
         columns, found = samples.rows.array.shape[1], held_out.rows.array.shape[1]
         if found != columns:

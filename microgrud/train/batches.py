@@ -53,10 +53,11 @@ class Rows(Sequence[Any]):
 
 
 class Samples(NamedTuple):
-    """Rows of numbers, and the target that belongs to each."""
+    """Rows of numbers, the target that belongs to each, and the weight of each, if they are weighted."""
 
     rows: Rows
     targets: Sequence[Any]
+    weights: np.ndarray[Any, Any] | None = None
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -66,10 +67,22 @@ class Samples(NamedTuple):
         """Return the samples with these indices, in this order."""
         chosen, targets = list(indices), self.targets
         some = Rows(targets.array[chosen]) if isinstance(targets, Rows) else [targets[i] for i in chosen]
-        return Samples(Rows(self.rows.array[chosen], self.rows.integers), some)
+        weights = None if self.weights is None else self.weights[chosen]
+        return Samples(Rows(self.rows.array[chosen], self.rows.integers), some, weights)
+
+    def shares(self, indices: Sequence[int]) -> np.ndarray[Any, Any] | None:
+        """Return the weights w of these samples as w / sum(w), or zeros for 0 / 0; None without weights."""
+        if self.weights is None:
+            return None
+        chosen = self.weights[indices]
+        return chosen / (chosen.sum() or 1.0)
+
+    def total(self, indices: Sequence[int]) -> float:
+        """Return the sum of the weights of these samples, or their number without weights."""
+        return len(indices) if self.weights is None else math.fsum(self.weights[indices].tolist())
 
 
-def check_samples(where: str, rows: Any, targets: Any) -> Samples:
+def check_samples(where: str, rows: Any, targets: Any, weights: Any = None) -> Samples:
     """Return a copy of data, or raise an error that says what is wrong with it.
 
     Columns of integers stay integers, if a float can hold each of them; bools become floats.
@@ -78,6 +91,7 @@ def check_samples(where: str, rows: Any, targets: Any) -> Samples:
         where: the name of the caller, for the message.
         rows: n rows of d numbers each: lists, a NumPy array of shape (n, d), or a pandas table.
         targets: n targets: numbers, class indices, or sequences of numbers; those of one number count as that number.
+        weights: n weights of at least 0, or None.
 
     Raises:
         TypeError: if `rows` or `targets` is not a sequence, or a row holds something other than numbers.
@@ -94,7 +108,9 @@ def check_samples(where: str, rows: Any, targets: Any) -> Samples:
         raise ValueError(f"{where}: expected at least one row, got none")
     if len(rows) != len(targets):
         raise ValueError(f"{where}: expected as many rows as targets, got {len(rows)} rows and {len(targets)} targets")
-    return Samples(_checked_rows(where, rows), _checked_targets(where, targets))
+    return Samples(
+        _checked_rows(where, rows), _checked_targets(where, targets), _checked_weights(where, weights, len(rows))
+    )
 
 
 def split(samples: Samples, fraction: float, rng: random.Random | None) -> tuple[Samples, Samples]:
@@ -173,6 +189,21 @@ def _checked_targets(where: str, targets: Rows | list[Any]) -> Sequence[Any]:
             if is_real_scalar(part) and not math.isfinite(part):
                 raise ValueError(f"{where}: target {i}: expected finite numbers, got {part}")
     return targets
+
+
+def _checked_weights(where: str, weights: Any, count: int) -> np.ndarray[Any, Any] | None:
+    """Return the weights of so many samples as a new array, times a power of 2 after which no sum overflows."""
+    if weights is None:
+        return None
+    where = f"{where}: sample_weight"
+    checked = np.array([as_float(weight, where) for weight in _read(where, weights)], dtype=np.float64)
+    if len(checked) != count:
+        raise ValueError(f"{where}: expected a weight for each of {count} rows, got {len(checked)}")
+    wrong = np.flatnonzero(~((checked >= 0.0) & np.isfinite(checked)))
+    if len(wrong):
+        raise ValueError(f"{where}: expected finite weights of at least 0, got {checked[wrong[0]]} for row {wrong[0]}")
+    checked = np.ldexp(checked, -np.frexp(checked.max())[1])
+    return checked
 
 
 def _are_finite(array: np.ndarray[Any, Any]) -> bool:

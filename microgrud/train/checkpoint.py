@@ -219,7 +219,7 @@ def _description(training: RunState, roots: Mapping[str, Any]) -> dict[str, Any]
         "parameters": len(training.parameters),
         "samples": len(training.samples),
         "validation samples": len(training.held_out or ()),
-        "data": _digest(*map(_as_floats, (training.samples, training.held_out))),
+        "data": _digest(*map(_plain, (training.samples, training.held_out))),
         **{setting: getattr(training, setting) for setting in ("batch_size", "shuffle", "seed", "clip_norm")},
         **{role: name(roots[role]) for role in ("loss", "metric", "optimizer")},
         **{f"{setting} of the optimizer": plain(x) for setting, x in training.optimizer.defaults.items()},
@@ -227,11 +227,15 @@ def _description(training: RunState, roots: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def _as_floats(samples: Samples | None) -> Samples | None:
-    return samples and Samples(Rows(samples.rows.array), samples.targets)
+def _plain(samples: Samples | None) -> tuple[Any, ...] | None:
+    """Return the rows as floats, the targets, and the weights if there are any."""
+    if samples is None:
+        return None
+    weights = [] if samples.weights is None else [Rows(samples.weights)]
+    return Rows(samples.rows.array), samples.targets, *weights
 
 
-def _digest(*given: Samples | None) -> str:
+def _digest(*given: tuple[Any, ...] | None) -> str:
     """Return the SHA-256 of the JSON of data, made row by row: as one text it would take many times their memory."""
 
     def parts(x: Any, depth: int) -> Iterator[str]:

@@ -52,6 +52,9 @@ def predict(model: Any, samples: Samples, loss: Loss) -> tuple[float, list[Any]]
     with no_grad(), mode(model, training=False):
         predictions = [model(row) for row in samples.rows]
         losses = [number(loss(p, target)) for p, target in zip(predictions, samples.targets)]
+    shares = samples.shares(range(len(samples)))
+    if shares is not None:
+        return math.fsum(w * x for w, x in zip(shares.tolist(), losses)), predictions
     return math.fsum(losses) / len(losses), predictions
 
 

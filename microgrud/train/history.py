@@ -59,7 +59,8 @@ class RunningMeans:
     """The means of loss and metric over the samples of an epoch so far.
 
     Attributes:
-        sums: the sum of the losses, the number of their samples, and the same for the metric.
+        sums: the sum of the losses, the number of their samples or the sum of their weights, and the sum of the metric
+            with the number of its samples.
 
     >>> means = RunningMeans()
     >>> means.add(2, loss=1.0, metric=None)
@@ -71,10 +72,11 @@ class RunningMeans:
     def __init__(self, sums: Sequence[float] = (0.0, 0.0, 0.0, 0.0)) -> None:
         self.sums = list(sums)
 
-    def add(self, samples: int, loss: float, metric: float | None) -> None:
-        """Add the means over some samples."""
-        self.sums[0] += samples * loss
-        self.sums[1] += samples
+    def add(self, samples: int, loss: float, metric: float | None, weight: float | None = None) -> None:
+        """Add the means over some samples; their weight in the mean loss is their number if None."""
+        weight = samples if weight is None else weight
+        self.sums[0] += weight * loss
+        self.sums[1] += weight
         if metric is not None:
             self.sums[2] += samples * metric
             self.sums[3] += samples

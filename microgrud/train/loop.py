@@ -42,8 +42,9 @@ def fit(
     lr: float | None = None,
     epochs: int = 10,
     batch_size: int | None = 32,
+    sample_weight: Any = None,
     shuffle: bool = True,
-    validation: tuple[Any, Any] | float | None = None,
+    validation: tuple[Any, Any] | tuple[Any, Any, Any] | float | None = None,
     metric: Metric | None = None,
     schedule: Schedule | Callable[[Optimizer], Schedule] | None = None,
     early_stopping: EarlyStopping | int | None = None,
@@ -76,9 +77,12 @@ def fit(
         lr: the learning rate of an optimizer given by name; its default if None.
         epochs: the number of passes over the data, 0 or more.
         batch_size: the number of samples per step; all of them if None.
+        sample_weight: n weights w of at least 0: the loss of a batch is `sum(w * loss) / sum(w)`, or 0 if all its
+            weights are 0, and that of an epoch is the same over all its samples. A metric is not weighted.
         shuffle: whether to visit the samples in another order in each epoch.
-        validation: data `(X, y)` on which the loss is measured after each epoch, or the fraction of the training data
-            to set aside for that: chosen at random by `seed`, or, without `shuffle`, the last rows.
+        validation: data `(X, y)`, or with weights `(X, y, sample_weight)`, on which the loss is measured after each
+            epoch, or the fraction of the training data (with its weights) to set aside for that: chosen at random by
+            `seed`, or, without `shuffle`, the last rows.
         metric: `metric(predictions, targets)` gives another figure, such as the accuracy; predictions are numbers, or
             lists of numbers. It is reported for each batch, and averaged over the epoch.
         schedule: a learning-rate schedule of the optimizer, or a function that makes one: `lambda o: StepLR(o, 10)`.
@@ -137,7 +141,8 @@ def fit(
     21.0
     """
     seed = whole(0)("fit: seed", seed)
-    samples, held_out = arguments.with_validation(check_samples("fit", X, y), validation, seed if shuffle else None)
+    given = check_samples("fit", X, y, sample_weight)
+    samples, held_out = arguments.with_validation(given, validation, seed if shuffle else None)
     arguments.check_checkpoint(checkpoint, resume)
     chosen = arguments.chosen_optimizer(optimizer, model, lr)
     if chosen.needs_closure and clip_norm is not None:
@@ -227,7 +232,7 @@ class Training(RunState):
         targets = [] if self.metric is None else [self.samples.targets[i] for i in batch]
         metric = score(self.metric, predictions, targets)
         self.history.add_step(self.epoch + 1, loss, metric, rate, norm)
-        self.means.add(len(batch), loss, metric)
+        self.means.add(len(batch), loss, metric, self.samples.total(batch))
         self.batch += 1
         if self.schedule is not None and self.schedule.interval == "step":
             self.schedule.step(loss)

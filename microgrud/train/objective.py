@@ -14,7 +14,6 @@ from ..common.numbers import is_real_scalar
 from ..engine import Value, anomaly, topological_order
 from ..engine.grad_mode import is_recording
 from ..engine.vectors import Vector
-from ..functions import mean
 from ..nn.module import Module
 from ..nn.sequential import trains_on_batches
 from ..tape.native import native_tape
@@ -23,7 +22,7 @@ from .batches import Samples
 from .dependencies import Dependencies
 from .evaluation import Loss, has_plain_mode, mode, predict
 from .history import History
-from .recorded import Measured, RecordedLoss
+from .recorded import Measured, RecordedLoss, weighted_mean
 from .untrained import Untrained
 from .usage import UnlistedError
 
@@ -280,7 +279,7 @@ class Objective:
         for loss in losses:
             if not isinstance(loss, Value) and not is_real_scalar(loss):
                 raise TypeError(f"fit: loss: expected a Value, the loss of one sample, got {loss!r}")
-        loss = mean(losses)
+        loss = weighted_mean(losses, batch.shares(range(len(batch))))
         if not isinstance(loss, Value):
             raise TypeError(
                 f"fit: loss: expected a Value that depends on the parameters, got {loss!r}; compute the loss with "

@@ -23,7 +23,7 @@ from ..autodiff.trees import flatten
 from ..engine import Value, topological_order, tracing
 from ..engine.identity import all_identical
 from ..engine.vectors import Vector, add_to_gradients, write_gradients
-from ..functions import mean
+from ..functions import dot, mean
 from ..optim.optimizer import Optimizer
 from ..tape.evaluation import Evaluation
 from ..tape.recorder import CompileError
@@ -173,12 +173,14 @@ class RecordedLoss:
         try:
             drawn = self._drawn = self.masks.draw(len(indices)) if masks is None else masks
             verify = functools.partial(self._verify, indices)
-            result = self.recordings(indices, gradient, verify, drawn)
+            shares = self.samples.shares(indices)
+            result = self.recordings(indices, gradient, verify, drawn, shares)
         except BaseException:
             undo()
             raise
-        losses = result.outputs[0].tolist()
-        return Measured(math.fsum(losses) / len(losses), self._predictions(result), result.leaves, result.data)
+        losses = result.outputs[0]
+        loss = math.fsum(losses.tolist()) / len(losses) if shares is None else math.fsum((losses * shares).tolist())
+        return Measured(loss, self._predictions(result), result.leaves, result.data)
 
     def change(self) -> str | None:
         """Return the name of something that the recordings depend on and that has changed, None if nothing has."""
@@ -333,7 +335,7 @@ class RecordedLoss:
         for i, drawn in zip(indices, [()] * len(indices) if masks is None else masks.tolist()):
             with self.masks.given(drawn):
                 results.append(self.by_model(self.samples.rows[i], self.samples.targets[i]))
-        expected = mean([loss for loss, _ in results])
+        expected = weighted_mean([loss for loss, _ in results], self.samples.shares(indices))
         _compare("the loss", found.loss, expected.data, 1e-3 * self.scale)
         for replayed, (_, prediction) in zip(found.predictions, results):
             answers = _numbers(prediction)
@@ -350,6 +352,11 @@ class RecordedLoss:
         size = max(map(abs, by_model), default=0.0) + 1e-6 * self.scale
         for leaf, slope in zip(parameters, by_model):
             _compare(f"the derivative with respect to {leaf.label or leaf!r}", slopes.get(leaf, 0.0), slope, size)
+
+
+def weighted_mean(losses: Sequence[Any], shares: Vector | None) -> Any:
+    """Return the mean of losses, or their sum, each times its share of the weights."""
+    return mean(losses) if shares is None else dot(losses, shares.tolist())
 
 
 def _with_tuples(example: Any, x: Any) -> Any:
