@@ -8,14 +8,18 @@ from .divergence import TrainingDivergedError
 from .evaluation import evaluate
 from .events import TrainingEvent
 from .history import EpochRecord, History
+from .loggers import CSVLogger, MLflowLogger, TensorBoardLogger
 from .loop import fit
 from .stopping import EarlyStopping
 
 __all__ = [
+    "CSVLogger",
     "CheckpointError",
     "EarlyStopping",
     "EpochRecord",
     "History",
+    "MLflowLogger",
+    "TensorBoardLogger",
     "TrainingDivergedError",
     "TrainingEvent",
     "evaluate",

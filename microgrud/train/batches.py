@@ -202,8 +202,8 @@ def _checked_weights(where: str, weights: Any, count: int) -> np.ndarray[Any, An
     wrong = np.flatnonzero(~((checked >= 0.0) & np.isfinite(checked)))
     if len(wrong):
         raise ValueError(f"{where}: expected finite weights of at least 0, got {checked[wrong[0]]} for row {wrong[0]}")
-    checked = np.ldexp(checked, -np.frexp(checked.max())[1])
-    return checked
+    scaled: np.ndarray[Any, Any] = np.ldexp(checked, -np.frexp(checked.max())[1])
+    return scaled
 
 
 def _are_finite(array: np.ndarray[Any, Any]) -> bool:

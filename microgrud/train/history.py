@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import chain
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from ..common.display import ShownInNotebooks
@@ -26,8 +26,10 @@ _CURVES = {
     "learning_rate": "learning rate",
     "gradient_norm": "norm of the gradient",
 }
-#: The columns of a saved history.
-_COLUMNS = ("step", "epoch", *_CURVES, "epoch_loss", "epoch_metric", "validation_loss", "validation_metric")
+#: The columns of a saved history: the figures of a step, and those of an epoch.
+FIGURES_OF_STEP = tuple(_CURVES)
+FIGURES_OF_EPOCH = ("epoch_loss", "epoch_metric", "validation_loss", "validation_metric")
+_COLUMNS = ("step", "epoch", *FIGURES_OF_STEP, *FIGURES_OF_EPOCH)
 #: The attributes that belong to the whole run.
 _OF_RUN = ("stopped_by", "best_epoch", "engine", "eager_because")
 
@@ -199,13 +201,17 @@ class History(ShownInNotebooks):
         if points:
             ax.plot(*zip(*points), label=label, **look)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return one dict per step; only the last step of an epoch has the figures of the epoch, others have None."""
-        ends = {record.step: record for record in self.epochs}
+    def rows(self, first: int = 0) -> list[dict[str, Any]]:
+        """Return one dict per step; only the last step of an epoch has the figures of the epoch, others have None.
+
+        Args:
+            first: the number of steps to leave out.
+        """
+        ends = {record.step: record for record in takewhile(lambda each: each.step > first, reversed(self.epochs))}
         rows = []
-        for i, epoch in enumerate(self.epoch):
+        for i in range(first, len(self)):
             end = ends.get(i + 1)
-            of_step = (i + 1, epoch, *(getattr(self, name)[i] for name in _CURVES))
+            of_step = (i + 1, self.epoch[i], *(getattr(self, name)[i] for name in _CURVES))
             of_epoch = (end.loss, end.metric, end.validation_loss, end.validation_metric) if end else (None,) * 4
             rows.append(dict(zip(_COLUMNS, (*of_step, *of_epoch))))
         return rows
@@ -216,11 +222,13 @@ class History(ShownInNotebooks):
         The columns are step, epoch, loss, metric, learning_rate, gradient_norm, and, in the last row of each epoch,
         epoch_loss, epoch_metric, validation_loss, validation_metric. The file appears whole or not at all.
         """
+        write_atomically(path, ",".join(_COLUMNS).encode() + b"\n" + self.csv_rows())
+
+    def csv_rows(self, first: int = 0) -> bytes:
+        """Return the rows as CSV without the first line, that of the names, and without the first `first` steps."""
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows())
-        write_atomically(path, text.getvalue().encode("utf-8"))
+        csv.DictWriter(text, _COLUMNS, lineterminator="\n").writerows(self.rows(first))
+        return text.getvalue().encode("utf-8")
 
     def to_dict(self, steps: int = 0, epochs: int = 0) -> dict[str, Any]:
         """Return the history, without the first `steps` steps and `epochs` epochs, in a form that JSON can hold."""

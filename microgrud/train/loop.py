@@ -88,7 +88,7 @@ def fit(
         schedule: a learning-rate schedule of the optimizer, or a function that makes one: `lambda o: StepLR(o, 10)`.
         early_stopping: an `EarlyStopping`, or its patience in epochs.
         clip_norm: the largest norm of the gradient to allow; see `clip_grad_norm`.
-        callbacks: called with a `TrainingEvent` after each step and each epoch.
+        callbacks: called with a `TrainingEvent` after each step and each epoch, such as a `CSVLogger`.
         seed: the seed of the shuffling; the same seed gives the same run, on one machine to the bit (for Dropout, give
             its own seed, or call `random.seed`).
         progress: whether to show a bar with loss and metric, which needs tqdm; by default where tqdm is installed, in a
