@@ -61,6 +61,10 @@ class VerifiedRecordings:
         names = [*samples, "drawn"][: len(first)]
         self.arguments = read_arguments(names, first, {}, names)
 
+    def use(self, samples: dict[str, np.ndarray]) -> None:
+        """Take other samples for the arguments from now on, in arrays like those before."""
+        self._batches = list(samples.values())
+
     def first_sample(self) -> list[Any]:
         """Return the arguments of the first sample as a recording is given them: in lists, with floats and integers."""
         numbers, integers = self.arguments.sample(0)

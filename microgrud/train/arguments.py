@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
+from types import NoneType
 from typing import Any
 
 from ..common.checks import instance, real
@@ -16,11 +17,14 @@ from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
 from .batches import Samples, check_samples, split
 from .stopping import EarlyStopping
+from .streams import Stream
 
 check_function = instance(Callable, "a function")
 
 
-def with_validation(samples: Samples, validation: Any, seed: int | None) -> tuple[Samples, Samples | None]:
+def with_validation(
+    samples: Samples, validation: Any, seed: int | None, stream: Stream | None = None
+) -> tuple[Samples, Samples | None]:
     """Return the samples to train on and those to validate on: separate data, or a fraction of the samples.
 
     Raises:
@@ -30,9 +34,12 @@ def with_validation(samples: Samples, validation: Any, seed: int | None) -> tupl
         samples: all of them.
         validation: None, a pair (X, y) or a triple (X, y, weights), or a number between 0 and 1.
         seed: the seed of the random choice of the fraction; None takes the last samples.
+        stream: the stream that the samples are the first batch of, if they are one.
     """
+    if stream is not None and not isinstance(validation, (tuple, list, NoneType)):
+        raise ValueError(f"fit: validation: expected a pair (X, y) with batches, got {validation!r}")
     training, held_out = _divided(samples, validation, seed)
-    for part, name in ((training, "sample_weight"), (held_out, "validation: sample_weight")):
+    for part, name in ((None if stream else training, "sample_weight"), (held_out, "validation: sample_weight")):
         if part is not None and not part.total(range(len(part))):
             raise ValueError(f"fit: {name}: expected a weight above 0, got only zeros")
     return training, held_out

@@ -70,6 +70,10 @@ class Samples(NamedTuple):
         weights = None if self.weights is None else self.weights[chosen]
         return Samples(Rows(self.rows.array[chosen], self.rows.integers), some, weights)
 
+    def with_integers(self, integers: Sequence[int]) -> Samples:
+        """Return the same samples, in which only these columns are integers."""
+        return Samples(Rows(self.rows.array, integers), self.targets, self.weights)
+
     def shares(self, indices: Sequence[int]) -> np.ndarray[Any, Any] | None:
         """Return the weights w of these samples as w / sum(w), or zeros for 0 / 0; None without weights."""
         if self.weights is None:
@@ -137,7 +141,7 @@ def _read(where: str, data: Any) -> Rows | list[Any]:
     types = getattr(data, "dtypes", ()) if getattr(data, "ndim", 1) == 2 else ()  # of the columns of a table
     if hasattr(data, "to_numpy"):
         data = data.to_numpy()
-    if type(data) is np.ndarray and data.ndim and data.dtype.kind in "fiub" and data.dtype.itemsize <= 8:
+    if type(data) in (np.ndarray, np.memmap) and data.ndim and data.dtype.kind in "fiub" and data.dtype.itemsize <= 8:
         types = [data.dtype] * data.shape[1] if data.ndim == 2 and data.dtype.kind in "iu" else types
         return Rows(data, [k for k, kind in enumerate(types) if re.match(r"u?int\d", str(kind).lower())])
     if hasattr(data, "tolist"):
@@ -148,9 +152,10 @@ def _read(where: str, data: Any) -> Rows | list[Any]:
 
 
 def _checked_rows(where: str, rows: Rows | list[Any]) -> Rows:
-    """Return a copy of rows of finite numbers, all of the same length."""
+    """Return a copy of rows of finite numbers, all of the same length; a file of them in memory is not copied."""
     if isinstance(rows, Rows) and rows.array.ndim == 2:
-        array = np.array(rows.array, dtype=np.float64, order="C")
+        mapped = isinstance(rows.array, np.memmap)
+        array: np.ndarray[Any, Any] = (np.asarray if mapped else np.array)(rows.array, dtype=np.float64, order="C")
         if _are_finite(array):
             return Rows(array, _exact(array, rows.integers))
         first = int(np.argmin(np.isfinite(array).all(axis=1)))
@@ -192,7 +197,7 @@ def _checked_targets(where: str, targets: Rows | list[Any]) -> Sequence[Any]:
 
 
 def _checked_weights(where: str, weights: Any, count: int) -> np.ndarray[Any, Any] | None:
-    """Return the weights of so many samples as a new array, times a power of 2 after which no sum overflows."""
+    """Return the weights of so many samples as a new array."""
     if weights is None:
         return None
     where = f"{where}: sample_weight"
@@ -202,8 +207,9 @@ def _checked_weights(where: str, weights: Any, count: int) -> np.ndarray[Any, An
     wrong = np.flatnonzero(~((checked >= 0.0) & np.isfinite(checked)))
     if len(wrong):
         raise ValueError(f"{where}: expected finite weights of at least 0, got {checked[wrong[0]]} for row {wrong[0]}")
-    scaled: np.ndarray[Any, Any] = np.ldexp(checked, -np.frexp(checked.max())[1])
-    return scaled
+    if not math.isfinite(sum(checked.tolist())):
+        raise ValueError(f"{where}: expected weights with a finite sum, got one beyond the range of a float")
+    return checked
 
 
 def _are_finite(array: np.ndarray[Any, Any]) -> bool:

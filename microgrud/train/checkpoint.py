@@ -162,6 +162,7 @@ class Checkpoint:
         training = self.training
         version, words, gauss = training.random_state
         return {
+            **({} if training.stream is None else {"batches": training.stream.state()}),
             "epoch": training.epoch,
             "batch": training.batch,
             "means": training.means.sums,
@@ -190,7 +191,7 @@ class Checkpoint:
         epoch, batch = whole(0)("epoch", last["epoch"]), whole(0)("batch", last["batch"])
         means = RunningMeans(numbers(4)("means", last["means"]))
         history = History.from_dict(*(record["history"] for record in records))
-        if len(history) != epoch * training.batches + batch or len(history.epochs) != epoch:
+        if len(history) != (history.epochs[-1].step if history.epochs else 0) + batch or len(history.epochs) != epoch:
             raise ValueError(f"history: expected {epoch} epochs and {batch} batches, got {len(history)} steps")
         version, words, gauss = last["shuffling"]
         random_state = version, tuple(unpack(words, "<u4").tolist()), gauss
@@ -204,6 +205,8 @@ class Checkpoint:
         training.epoch, training.batch, training.means = epoch, batch, means
         training.random_state, training.history = random_state, history
         training.objective.history = history
+        if training.stream is not None:
+            training.stream.restore(last["batches"])
         if history.stopped_by != "early stopping":
             history.stopped_by = None
         training.guard = DivergenceGuard(training.parameters, training.optimizer)

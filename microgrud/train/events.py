@@ -18,7 +18,7 @@ class TrainingEvent:
         kind: `"step"` or `"epoch"`.
         epoch: the number of the epoch, from 1.
         batch: the number of the batch in the epoch, from 1.
-        batches: the number of batches in an epoch.
+        batches: the number of batches in an epoch; None if fit is given batches, and not how many.
         step: the number of steps taken so far.
         loss: the loss of the step, or the mean over the epoch.
         metric: the metric of the step, or the mean over the epoch; None without one.
@@ -32,7 +32,7 @@ class TrainingEvent:
     kind: Literal["step", "epoch"]
     epoch: int
     batch: int
-    batches: int
+    batches: int | None
     step: int
     loss: float
     metric: float | None

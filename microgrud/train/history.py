@@ -86,7 +86,7 @@ class RunningMeans:
     @property
     def loss(self) -> float:
         """The mean loss."""
-        return self.sums[0] / self.sums[1]
+        return self.sums[0] / (self.sums[1] or 1.0)
 
     @property
     def metric(self) -> float | None:

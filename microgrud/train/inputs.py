@@ -45,6 +45,14 @@ class Inputs:
         numbers = [x for part in given[: self._parts] for x in part]
         return [numbers[k] for k in self._places], *given[self._parts :]
 
+    def like(self, rows: Rows, targets: np.ndarray[Any, Any]) -> Inputs:
+        """Return other samples as arrays of the same types; raise a CompileError if that is not possible."""
+        before = self.arrays["target"]
+        converted = targets.astype(before.dtype, order="C")
+        if before.shape[1:] != targets.shape[1:] or not (converted == targets).all():
+            raise CompileError("the targets of a batch have another shape or type than those of the first one")
+        return Inputs(rows, self.integers, converted)
+
     def baked(self, places: Iterable[int]) -> tuple[list[int], int]:
         """Return the columns that are constants of a recording, and the number of recordings that all samples need.
 

@@ -27,6 +27,7 @@ from .interrupts import Interrupts
 from .progress import progress_bar
 from .state import RunState
 from .stopping import EarlyStopping
+from .streams import Stream
 
 #: Loss and metric, and those on the validation data.
 Figures: TypeAlias = tuple[float, float | None, float | None, float | None]
@@ -35,7 +36,7 @@ Figures: TypeAlias = tuple[float, float | None, float | None, float | None]
 def fit(
     model: Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     loss: Loss,
     optimizer: Optimizer | str = "adam",
@@ -68,8 +69,11 @@ def fit(
             as those of modules that are frozen. A model with BatchNorm1d is called once for each batch in training
             mode, with a list of rows, and returns the list of predictions.
         X: n rows of d numbers each: lists, a NumPy array or a pandas table. Columns of integers stay integers, such as
-            the indices for an `Embedding`.
-        y: n targets: numbers, class indices, or sequences of numbers.
+            the indices for an `Embedding`. Or, without y, batches `(X, y)` or `(X, y, sample_weight)`, of which one at
+            a time is in memory: an iterable that can be read in each epoch, or a function that returns an iterator,
+            given the number of the epoch if it has a parameter. Their order and size are the caller's; `shuffle` and
+            `batch_size` have no effect.
+        y: n targets: numbers, class indices, or sequences of numbers; None for batches.
         loss: `loss(prediction, target)` gives the loss of one sample, a Value.
         optimizer: an optimizer of the model's parameters, or the name of one: `"sgd"`, `"adagrad"`, `"adadelta"`,
             `"rmsprop"`, `"rprop"`, `"adam"`, `"adamw"`, `"adamax"`, `"nadam"`, `"radam"`, `"lion"`, `"lbfgs"`; rprop
@@ -141,9 +145,11 @@ def fit(
     21.0
     """
     seed = whole(0)("fit: seed", seed)
-    given = check_samples("fit", X, y, sample_weight)
-    samples, held_out = arguments.with_validation(given, validation, seed if shuffle else None)
     arguments.check_checkpoint(checkpoint, resume)
+    epochs = whole(0)("fit: epochs", epochs)
+    stream = Stream(X, epochs, checkpoint is not None, sample_weight) if y is None else None
+    given = check_samples("fit", X, y, sample_weight) if stream is None else stream.first
+    samples, held_out = arguments.with_validation(given, validation, seed if shuffle else None, stream)
     chosen = arguments.chosen_optimizer(optimizer, model, lr)
     if chosen.needs_closure and clip_norm is not None:
         raise ValueError(f"fit: clip_norm: expected None with {type(chosen).__name__}, which needs the whole gradient")
@@ -157,20 +163,22 @@ def fit(
         optimizer=chosen,
         schedule=arguments.chosen_schedule(schedule, chosen),
         stopping=arguments.chosen_stopping(early_stopping),
-        epochs=whole(0)("fit: epochs", epochs),
-        batch_size=optional(whole(1))("fit: batch_size", batch_size) or len(samples),
+        epochs=epochs,
+        batch_size=(stream is None and optional(whole(1))("fit: batch_size", batch_size)) or len(samples),
         shuffle=flag("fit: shuffle", shuffle),
         clip_norm=optional(real(POSITIVE))("fit: clip_norm", clip_norm),
         callbacks=arguments.check_functions("callbacks", callbacks),
         seed=seed,
         checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
         compile=one_of(True, False, "auto")("fit: compile", compile),
+        stream=stream,
     )
     if checkpoint is not None:
         training.checkpoint = Checkpoint(checkpoint, training)
         if resume and os.path.exists(checkpoint):
             training.checkpoint.resume()
-    with progress_bar(training.epochs * training.batches, len(training.history), progress) as show:
+    steps = None if training.batches is None else training.epochs * training.batches
+    with progress_bar(steps, len(training.history), progress) as show:
         return training.run(show)
 
 
@@ -209,6 +217,11 @@ class Training(RunState):
 
     def remaining_batches(self) -> Iterator[list[int]]:
         """Yield the remaining batches of the present epoch, as indices of samples."""
+        if self.stream is not None:
+            for samples in self.stream.batches(self.epoch + 1, self.batch):
+                self.samples = self.objective.samples = samples
+                yield list(range(len(samples)))
+            return
         order = list(range(len(self.samples)))
         if self.shuffle:
             self.rng.shuffle(order)
@@ -217,10 +230,11 @@ class Training(RunState):
 
     def take_step(self, batch: list[int]) -> None:
         """Take one step downhill: predict, loss, backward, step. The batch holds indices of samples."""
-        where = f"epoch {self.epoch + 1}, batch {self.batch + 1} of {self.batches}"
+        where = f"epoch {self.epoch + 1}, batch {self.batch + 1} of {self.batches or '?'}"
+        last = self.batch + 1 == self.batches if self.stream is None else self.batch == 0
         rate = self.optimizer.param_groups[0]["lr"]
         with self.guard.watch(where, lambda: self.objective.with_gradient(batch)):
-            loss, predictions = self.objective.with_gradient(batch, self.batch == 0, self.batch + 1 == self.batches)
+            loss, predictions = self.objective.with_gradient(batch, self.batch == 0, last)
             norm = self.guard.check(loss, self.objective.vectors)
         if self.objective.untrained is not None and self.objective.untrained.batches >= 2:
             self.objective.untrained.warn(self.model, self.loss, stacklevel=5)  # at the call of `fit`
@@ -245,6 +259,8 @@ class Training(RunState):
     def finish_epoch(self) -> None:
         """Measure the epoch, and update schedule and early stopping."""
         validation: tuple[float | None, float | None] = (None, None)
+        if self.stream is not None:
+            self.stream.end_epoch(self.epoch + 1)
         if self.held_out is not None:
             validation = self.validate(self.held_out)
         watched = self.means.loss if validation[0] is None else validation[0]
@@ -274,7 +290,7 @@ class Training(RunState):
 
     def notify(self, kind: Literal["step", "epoch"], figures: Figures) -> None:
         """Call the callbacks, and note a request to stop by one of them or by Ctrl-C."""
-        batch = self.batch if kind == "step" else self.batches
+        batch = self.batch if kind == "step" else self.history.epoch.count(self.history.epoch[-1])
         place = (self.history.epoch[-1], batch, self.batches, len(self.history))
         event = TrainingEvent(kind, *place, *figures, self.model, self.optimizer, self.history)
         for callback in self.callbacks:
@@ -289,5 +305,5 @@ class Training(RunState):
     def save(self, at_once: bool) -> None:
         """Write the checkpoint, if there is one."""
         if self.checkpoint is not None:
-            self.objective.choose_engine(first=self.batch % self.batches == 0)
+            self.objective.choose_engine(first=self.batch % (self.batches or 2**62) == 0)
             self.checkpoint.save(at_once)

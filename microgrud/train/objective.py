@@ -53,7 +53,7 @@ class Objective:
 
     Args:
         model, loss: the arguments of `fit`.
-        samples: the samples that batches consist of.
+        samples: the samples that batches consist of; of a stream, the present batch.
         batch_size: the number of samples in a batch.
         clear: sets the gradients to zero.
         with_predictions: whether predictions are needed.
@@ -190,6 +190,8 @@ class Objective:
         self._drop_stale_recording(first)
         if self._training is None:
             self._training = self._record_training()
+        elif self._training.samples is not self.samples:
+            self._training.use(self.samples)
         found = self._measure(self._training, indices, True, is_new, last)
         if self.untrained is not None:
             self.untrained.see(found.leaves(), closed_over=True)

@@ -14,11 +14,11 @@ Item = TypeVar("Item")
 
 
 @contextmanager
-def progress_bar(total: int, done: int = 0, visible: bool | None = None) -> Iterator[Callback]:
+def progress_bar(total: int | None, done: int = 0, visible: bool | None = None) -> Iterator[Callback]:
     """Show a progress bar over the steps of a run; yield the callback that moves it.
 
     Args:
-        total: the number of steps.
+        total: the number of steps; None if it is not known.
         done: the number of steps that were done before.
         visible: whether to show the bar; None shows it if tqdm is installed and the output is a terminal or a
             notebook.

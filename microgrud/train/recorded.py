@@ -156,7 +156,7 @@ class RecordedLoss:
             with self.masks.finding():
                 first, _ = self.by_model(self.samples.rows[0], self.samples.targets[0])
             self.check(sum(len(node._operands) for node in topological_order(first)))
-            self.recordings = self._record_by_types(first._data)
+            self.recordings, self.inputs = self._record_by_types(first._data)
 
     def __call__(self, indices: Sequence[int], gradient: bool, masks: np.ndarray | None = None) -> Measured:
         """Evaluate the mean loss over samples.
@@ -181,6 +181,12 @@ class RecordedLoss:
         losses = result.outputs[0]
         loss = math.fsum(losses.tolist()) / len(losses) if shares is None else math.fsum((losses * shares).tolist())
         return Measured(loss, self._predictions(result), result.leaves, result.data)
+
+    def use(self, samples: Samples) -> None:
+        """Evaluate other samples from now on; raise a CompileError if they are not like those before."""
+        self.inputs = self.inputs.like(samples.rows, targets_as_array(samples.targets))
+        self.samples = samples
+        self.recordings.use(self.inputs.arrays)
 
     def change(self) -> str | None:
         """Return the name of something that the recordings depend on and that has changed, None if nothing has."""
@@ -216,7 +222,7 @@ class RecordedLoss:
             raise CompileError(f"expected a Value as loss, got {loss!r}")
         return loss, prediction
 
-    def _record_by_types(self, expected: float) -> VerifiedRecordings:
+    def _record_by_types(self, expected: float) -> tuple[VerifiedRecordings, Inputs]:
         """Return a recording of the first sample, for all samples; integers become floats or integers in it.
 
         With floats, one recording serves all samples. The integers for a look-up have to be integers. If the model
@@ -229,7 +235,7 @@ class RecordedLoss:
         if targets.dtype.kind != "f" or (targets == np.floor(targets)).all():
             kinds.append(np.int64)
         choices: list[tuple[int, ...]] = [(), rows.integers] if rows.integers else [()]
-        found: list[tuple[int, list[int], VerifiedRecordings]] = []
+        found: list[tuple[int, list[int], VerifiedRecordings, Inputs]] = []
         for integers in choices:  # to which the columns for look-ups alone are added
             for kind in kinds:
                 inputs = Inputs(rows, integers, targets.astype(kind, order="C"))
@@ -244,15 +250,15 @@ class RecordedLoss:
                     continue
                 columns, needed = inputs.baked(recordings.static_integers)
                 if needed == 1:
-                    return recordings
-                found.append((needed, columns, recordings))
+                    return recordings, inputs
+                found.append((needed, columns, recordings, inputs))
                 others = tuple(k for k in integers if k not in columns)
                 if others and others not in choices:
                     choices.append(others)
                 break
         if not found:
             raise refusal
-        needed, columns, recordings = min(found, key=lambda each: each[0])
+        needed, columns, recordings, inputs = min(found, key=lambda each: each[0])
         if needed > self.most_paths:
             raise CompileError(
                 f"the model needs a recording for each of {needed} rows of integers: it looks up by column "
@@ -262,7 +268,7 @@ class RecordedLoss:
                 else f"the loss needs a recording for each of {needed} integer targets; "
                 "look up with microgrud.take(table, k)"
             )
-        return recordings
+        return recordings, inputs
 
     def _record_first(self, recordings: VerifiedRecordings, inputs: Inputs, expected: float) -> None:
         given = list(inputs.sample(recordings.first_sample())[:2])

@@ -17,6 +17,7 @@ from .events import Callback
 from .history import History, RunningMeans
 from .objective import Objective
 from .stopping import EarlyStopping
+from .streams import Stream
 from .untrained import Untrained
 
 
@@ -41,9 +42,10 @@ class RunState:
     seed: int
     checkpoint_every: int
     compile: bool | Literal["auto"]
+    stream: Stream | None = None  # of which `samples` are the present batch
 
     def __post_init__(self) -> None:
-        self.batches = -(-len(self.samples) // self.batch_size)
+        self.batches = -(-len(self.samples) // self.batch_size) if self.stream is None else self.stream.length
         self.epoch = 0  # completed epochs
         self.batch = 0  # completed batches of the present epoch
         self.means = RunningMeans()
