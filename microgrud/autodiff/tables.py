@@ -20,6 +20,15 @@ def is_table(x: Any) -> bool:
     return hasattr(x, "to_numpy") or hasattr(x, "__dataframe__")
 
 
+def columns_of(x: Any) -> list[Any] | None:
+    """Return the columns of a table of pandas, polars or PyArrow; None for a single column, and for anything else."""
+    if hasattr(x, "iloc"):
+        return [x.iloc[:, k] for k in range(x.shape[1])] if x.ndim == 2 else None
+    if hasattr(x, "get_columns"):  # of polars, where `columns` are names
+        return list(x.get_columns())
+    return list(x.columns) if hasattr(x, "column_names") else None
+
+
 def table_as_array(x: Any, where: str) -> np.ndarray:
     """Return a table or a column as an array; the objects of columns that may have missing values become numbers.
 

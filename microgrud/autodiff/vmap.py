@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from ..common.arrays import is_array
 from .containers import opened
+from .tables import is_table, table_as_array
 from .trees import Template, as_array, check_unmasked, flatten
 
 #: An axis, None for no axis, or a structure of them.
@@ -209,7 +210,7 @@ def _part(x: Any, axis: Any, where: str) -> Part:
         return Batch(_items(x, _axis(axis, depth, f"{where}: in_axes"), where), where)
     if found is not None:
         return _node(x, found, [axis] * len(found[0]), where)
-    x = x.to_numpy() if hasattr(x, "to_numpy") and not isinstance(x, type) else x
+    x = table_as_array(x, f"vmap: {where}") if is_table(x) else x
     if hasattr(type(x), "takes_truths"):  # an array of truths in a recording
         x = as_array(x.ravel().tolist(), x.shape)
     if not is_array(x) or not x.ndim:
@@ -234,7 +235,7 @@ def _depth(x: Any) -> int:
     if all(type(item) is list for item in x):
         depths = set(map(_depth, x))
         return 0 if 0 in depths else min(depths) + 1
-    return int(all(not is_array(item) and opened(item) is None and not hasattr(item, "to_numpy") for item in x))
+    return int(all(not is_array(item) and opened(item) is None and not is_table(item) for item in x))
 
 
 def _items(x: list[Any], axis: int, where: str) -> list[Any]:

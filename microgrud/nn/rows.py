@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..autodiff.tables import columns_of, is_table, table_as_array
 from ..common.arrays import is_array
 from ..common.numbers import Number, as_sequence, is_real_scalar
 from ..engine import Value
@@ -12,7 +13,7 @@ from .module import Module
 
 
 def rows_of(x: Any) -> list[Any] | None:
-    """Return the rows of a table: a list or a tuple of rows, an array or a pandas table; None for one sample.
+    """Return the rows of a table: a list or a tuple of rows, an array or a table; None for one sample.
 
     >>> rows_of([[1.0, 2.0], [3.0, 4.0]])
     [[1.0, 2.0], [3.0, 4.0]]
@@ -24,9 +25,11 @@ def rows_of(x: Any) -> list[Any] | None:
         return list(x) if first is list or first is tuple or (first is not float and x and is_array(x[0])) else None
     if is_array(x):
         return list(x) if x.ndim > 1 else None
-    if hasattr(x, "to_numpy") and getattr(x, "ndim", 1) == 2:  # each column keeps its type: integers stay integers
-        return list(map(list, zip(*(x.iloc[:, k].tolist() for k in range(x.shape[1])))))
-    return None
+    columns = columns_of(x) if is_table(x) else None
+    if columns is None:
+        return None
+    numbers = [table_as_array(column, "inputs").tolist() for column in columns]  # integers stay integers
+    return list(map(list, zip(*numbers)))
 
 
 def numbers_of(x: Any, where: str) -> tuple[tuple[Number, ...], bool]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import math
 import random
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autodiff.tables import columns_of, is_table, table_as_array
 from ..autodiff.trees import check_unmasked
+from ..common.arrays import is_array
 from ..common.numbers import as_float, is_real_scalar
 
 #: The types of integers, without bools.
@@ -93,7 +94,7 @@ def check_samples(where: str, rows: Any, targets: Any, weights: Any = None) -> S
 
     Args:
         where: the name of the caller, for the message.
-        rows: n rows of d numbers each: lists, a NumPy array of shape (n, d), or a pandas table.
+        rows: n rows of d numbers each: lists, a NumPy array of shape (n, d), or a table.
         targets: n targets: numbers, class indices, or sequences of numbers; those of one number count as that number.
         weights: n weights of at least 0, or None.
 
@@ -136,14 +137,16 @@ def split(samples: Samples, fraction: float, rng: random.Random | None) -> tuple
 
 
 def _read(where: str, data: Any) -> Rows | list[Any]:
-    """Return an array of numbers, or a pandas table of one type of numbers, as Rows; other data as a list."""
+    """Return an array of numbers, or a table or column of numbers, as Rows; other data as a list."""
     check_unmasked(data, where)
-    types = getattr(data, "dtypes", ()) if getattr(data, "ndim", 1) == 2 else ()  # of the columns of a table
-    if hasattr(data, "to_numpy"):
-        data = data.to_numpy()
+    kinds: Sequence[str] = ()  # of the columns
+    if getattr(data, "ndim", 0) == 2 and is_array(data):
+        kinds = data.dtype.kind * data.shape[1]
+    elif is_table(data):
+        kinds = [table_as_array(column, where).dtype.kind for column in columns_of(data) or ()]
+        data = table_as_array(data, where)
     if type(data) in (np.ndarray, np.memmap) and data.ndim and data.dtype.kind in "fiub" and data.dtype.itemsize <= 8:
-        types = [data.dtype] * data.shape[1] if data.ndim == 2 and data.dtype.kind in "iu" else types
-        return Rows(data, [k for k, kind in enumerate(types) if re.match(r"u?int\d", str(kind).lower())])
+        return Rows(data, [k for k, kind in enumerate(kinds) if kind in "iu"])
     if hasattr(data, "tolist"):
         data = data.tolist()
     if isinstance(data, (str, bytes, dict)) or not isinstance(data, Sequence):
