@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from inside import thresholds
 
@@ -28,6 +29,7 @@ TABLES = {
     "array of objects": np.array(ROWS, dtype=object),
     "frame": pd.DataFrame(ROWS),
     "frame with nullable integers": pd.DataFrame(ROWS).astype({0: "Int64", 2: "UInt8"}),
+    "table of PyArrow": pa.table({name: list(column) for name, column in zip("abc", zip(*ROWS))}),
 }
 
 

@@ -252,3 +252,11 @@ def test_a_recording_of_derivatives_reads_the_parameters_of_a_module_at_each_cal
     with no_grad():
         assert compiled(x) == pytest.approx(grad(loss)(model, x), rel=1e-14)
     assert compiled.stats["paths"] == 1
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_a_model_predicts_the_rows_of_any_table(table: Any) -> None:
+    model = MLP(2, [2, 1], activation="tanh", rng=0)
+    expected = [model([1.0, 3.0]).data, model([2.0, 4.0]).data]
+    assert [y.data for y in model(table)] == expected
+    assert model.predict(table).tolist() == pytest.approx(expected, rel=1e-14)
