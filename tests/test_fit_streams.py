@@ -173,6 +173,8 @@ def test_other_batches_are_refused_when_a_run_is_resumed(tmp_path: Path) -> None
     train(network(), Loader(ROWS, TARGETS), callbacks=lambda event: event.stop() if event.step == 6 else None, **given)
     with pytest.raises(ValueError, match="it belongs to a run with data"):
         train(network(), Loader(ROWS, TARGETS[::-1]), resume=True, **given)
+    with pytest.raises(ValueError, match="it belongs to a run with"):
+        train(network(), ROWS[:8], TARGETS[:8], batch_size=8, resume=True, **given)
     changed = Loader(ROWS, [*TARGETS[:9], 3.0, *TARGETS[10:]])  # in the second batch
     with pytest.raises(ValueError, match="epoch 2 has other batches than in the stopped run"):
         train(network(), changed, resume=True, **given)

@@ -218,11 +218,12 @@ def _description(training: RunState, roots: Mapping[str, Any]) -> dict[str, Any]
     def name(x: Any) -> str | None:
         return None if x is None else getattr(x, "__qualname__", type(x).__qualname__)
 
+    kind: list[Any] = [] if training.stream is None else [("batches",)]  # of which the samples are but the first
     return {
         "parameters": len(training.parameters),
         "samples": len(training.samples),
         "validation samples": len(training.held_out or ()),
-        "data": _digest(*map(_plain, (training.samples, training.held_out))),
+        "data": _digest(*map(_plain, (training.samples, training.held_out)), *kind),
         **{setting: getattr(training, setting) for setting in ("batch_size", "shuffle", "seed", "clip_norm")},
         **{role: name(roots[role]) for role in ("loss", "metric", "optimizer")},
         **{f"{setting} of the optimizer": plain(x) for setting, x in training.optimizer.defaults.items()},
