@@ -28,8 +28,8 @@ INTEGERS = [[k % 3, (5 * k) % 7 - 3] for k in range(8)]
 WEIGHTS = [0.0, 1.0, 2.5, 0.5, 0.0, 3.0, 1.0, 0.25]
 MIXED = [[k % 3, y] for k, (_, y) in enumerate(ROWS)]
 
-#: The settings of `compile`.
-SETTINGS: tuple[Any, ...] = (False, "auto", True)
+#: The settings of `compile`, and the rows as a batch that is read anew in each epoch.
+SETTINGS: tuple[Any, ...] = (False, "auto", True, "batches")
 
 
 class Model(Module):
@@ -209,7 +209,12 @@ def trained(fitted: Fitted, compile: Any) -> Numbers:
         "progress": False,
     }
     with thresholds(least_work=0, least_samples=0):
-        fit(model, fitted.rows, TARGETS, loss=fitted.loss, compile=compile, optimizer=fitted.optimizer, **settings)
+        if compile == "batches":
+            weights = settings.pop("sample_weight")
+            batch = (fitted.rows, TARGETS) if weights is None else (fitted.rows, TARGETS, weights)
+            fit(model, lambda: iter([batch]), loss=fitted.loss, optimizer=fitted.optimizer, **settings)
+        else:
+            fit(model, fitted.rows, TARGETS, loss=fitted.loss, compile=compile, optimizer=fitted.optimizer, **settings)
     return [p.data for p in model.parameters()]
 
 
