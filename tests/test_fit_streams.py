@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from inside import thresholds
 
@@ -187,6 +189,8 @@ def test_other_batches_are_refused_when_a_run_is_resumed(tmp_path: Path) -> None
     ("source", "error", "message"),
     [
         (np.array(ROWS), TypeError, "y: expected targets, got None; without y, X has to be batches"),
+        (pd.DataFrame(ROWS), TypeError, "y: expected targets, got None; without y, X has to be batches"),
+        (pa.table({"a": [1.0]}), TypeError, "y: expected targets, got None; without y, X has to be batches"),
         (5, TypeError, "X: expected batches .* or a function that returns an iterator .* got an object of type int"),
         ([], ValueError, "X: expected at least one batch in epoch 1, got none"),
         ([(ROWS,)], TypeError, r"epoch 1, batch 1: expected a pair \(X, y\) or a triple .* got 1 items"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.tables import is_table
 from .batches import Rows, Samples, check_samples
 
 _RESUMABLE = (
@@ -43,7 +44,7 @@ class Stream:
     def __init__(self, source: Any, epochs: int, compared: bool, weights: Any = None) -> None:
         if weights is not None:
             raise ValueError("fit: sample_weight: expected None with batches, got weights; give (X, y, sample_weight)")
-        if hasattr(source, "dtype") or hasattr(source, "to_numpy") or isinstance(source, (str, bytes, dict)):
+        if hasattr(source, "dtype") or is_table(source) or isinstance(source, (str, bytes, dict)):
             raise TypeError("fit: y: expected targets, got None; without y, X has to be batches (X, y)")
         if not callable(source) and not isinstance(source, Iterable):
             got = f"an object of type {type(source).__name__}"
