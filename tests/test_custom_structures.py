@@ -352,3 +352,12 @@ def test_threads_may_share_an_operation() -> None:
     for k in range(1, 5):
         assert found[k] == [jacobian(solve_both, 1)(A, [float(k), 1.0])] * 30
         assert found[-k] == [solve_value(A, [float(k), 1.0])] * 30
+
+
+def test_tables_of_another_length_are_another_structure() -> None:
+    pd = pytest.importorskip("pandas")
+    squares = custom_op("squares", lambda x: [float((x * x).sum())], vjp=lambda z, c, x: (2.0 * c[0] * x,))
+    for numbers in ([1.0, 2.0], [1.0, 2.0, 3.0]):
+        column = pd.Series(numbers)
+        assert squares(column) == [sum(x * x for x in numbers)]
+        assert jacobian(squares)(column)[0].tolist() == [2.0 * x for x in numbers]

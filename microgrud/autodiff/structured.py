@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.arrays import is_array
 from ..common.numbers import Interval, Number, as_float
 from ..engine import Value
 from ..engine.operation import Operation
@@ -82,7 +81,7 @@ class StructuredOperation:
 
     def layout(self, args: tuple[Any, ...], structures: Sequence[Structure]) -> _Layout:
         """Return what belongs to arguments of these structures, the same object for all such calls."""
-        key = _signature(args)
+        key = _signature(args, *structures)
         found = self._layouts.get(key)
         if found is None:
             if len(self._layouts) >= _MOST_LAYOUTS:
@@ -104,13 +103,17 @@ class StructuredOperation:
         return f"<operation {self.name}>"
 
 
-def _signature(tree: Any) -> Any:
-    """Return the structure of arguments as an object that can be compared and hashed."""
+def _signature(tree: Any, *structures: Structure) -> Any:
+    """Return the structure of arguments or of a result as an object that can be compared and hashed."""
+    return _containers(tree), tuple(structure.shapes for structure in structures)
+
+
+def _containers(tree: Any) -> Any:
     found = opened(tree)
-    if found is not None:
-        keys, items, _ = found
-        return type(tree), tuple(keys), tuple(map(_signature, items))
-    return tree.shape if is_array(tree) else None
+    if found is None:
+        return None
+    keys, items, _ = found
+    return type(tree), tuple(keys), tuple(map(_containers, items))
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,8 @@ class _Layout:
             where = f"the value of {self.operation.name}"
             result = self.operation.value(*self.arguments.rebuild(list(xs)))
             numbers, structure = flatten(result, where)
-            last = self.last = _Result(at, [as_float(x, where) for x in numbers], structure, _signature(result))
+            signature = _signature(result, structure)
+            last = self.last = _Result(at, [as_float(x, where) for x in numbers], structure, signature)
         return last
 
 
@@ -255,7 +259,8 @@ class _Part(Operation):
 def _restored(operation: StructuredOperation, args: tuple[Any, ...], result: Any, index: int) -> _Part:
     """Return a part from its pickle."""
     layout = operation.layout(args, [flatten(x, operation.name)[1] for x in args])
-    return layout.part(flatten(result, operation.name)[1], _signature(result), index)
+    structure = flatten(result, operation.name)[1]
+    return layout.part(structure, _signature(result, structure), index)
 
 
 @dataclass(frozen=True)
