@@ -12,7 +12,7 @@ from typing import Any
 
 from ..common.checks import Flag, Fraction, Fractions, NotNegative, declared
 from ..engine.vectors import Vector, as_vector, at_least, square_root
-from .first_order import Parameters, decayed
+from .first_order import Parameters, decayed, running_means
 from .optimizer import Optimizer
 
 
@@ -160,7 +160,7 @@ class NAdam(Optimizer):
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         (beta1, beta2), t, lr = group["betas"], state["step"], group["lr"]
         data, grad = _decayed_or_shrunk(group, data, grad)
-        mean, square = _running_means(group, state, grad)
+        mean, square = running_means(group, state, grad)
         mu, following = (beta1 * (1.0 - 0.5 * 0.96 ** (k * group["momentum_decay"])) for k in (t, t + 1))
         product = state["mu_product"] = state.get("mu_product", 1.0) * mu
         root = square_root(square / (1.0 - beta2**t)) + group["eps"]
@@ -215,7 +215,7 @@ class RAdam(Optimizer):
     def _update(self, group: dict[str, Any], state: dict[str, Any], data: Vector, grad: Vector) -> Vector:
         (beta1, beta2), t = group["betas"], state["step"]
         data, grad = _decayed_or_shrunk(group, data, grad)
-        mean, square = _running_means(group, state, grad)
+        mean, square = running_means(group, state, grad)
         limit, rest = 2.0 / (1.0 - beta2) - 1.0, 1.0 - beta2**t
         length = limit - 2.0 * t * beta2**t / rest
         step = group["lr"] / (1.0 - beta1**t) * mean
@@ -231,11 +231,3 @@ def _decayed_or_shrunk(group: dict[str, Any], data: Vector, grad: Vector) -> tup
     if group["decoupled_weight_decay"]:
         return data * (1.0 - group["lr"] * group["weight_decay"]), grad
     return data, decayed(group, data, grad)
-
-
-def _running_means(group: dict[str, Any], state: dict[str, Any], grad: Vector) -> tuple[Vector, Vector]:
-    """Return the running means of the gradient and of its square, as Adam has them."""
-    beta1, beta2 = group["betas"]
-    mean = state["exp_avg"] = beta1 * state.get("exp_avg", 0.0) + (1.0 - beta1) * grad
-    square = state["exp_avg_sq"] = beta2 * state.get("exp_avg_sq", 0.0) + (1.0 - beta2) * grad * grad
-    return mean, square

@@ -311,11 +311,18 @@ def decayed(group: dict[str, Any], data: Vector, grad: Vector) -> Vector:
     return grad + group["weight_decay"] * data if group["weight_decay"] != 0.0 else grad
 
 
+def running_means(group: dict[str, Any], state: dict[str, Any], grad: Vector) -> tuple[Vector, Vector]:
+    """Return the running means of the gradient and of its square."""
+    beta1, beta2 = group["betas"]
+    mean = state["exp_avg"] = beta1 * state.get("exp_avg", 0.0) + (1.0 - beta1) * grad
+    square = state["exp_avg_sq"] = beta2 * state.get("exp_avg_sq", 0.0) + (1.0 - beta2) * grad * grad
+    return mean, square
+
+
 def _adaptive_step(group: dict[str, Any], state: dict[str, Any], grad: Vector) -> Vector:
     """Return the step of Adam, without weight decay."""
     (beta1, beta2), t = group["betas"], state["step"]
-    mean = state["exp_avg"] = beta1 * state.get("exp_avg", 0.0) + (1.0 - beta1) * grad
-    square = state["exp_avg_sq"] = beta2 * state.get("exp_avg_sq", 0.0) + (1.0 - beta2) * grad * grad
+    mean, square = running_means(group, state, grad)
     if group["amsgrad"]:
         square = state["max_exp_avg_sq"] = at_least(square, state.get("max_exp_avg_sq", 0.0))
     root = square_root(square) / (1.0 - beta2**t) ** 0.5
