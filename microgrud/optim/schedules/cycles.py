@@ -60,8 +60,7 @@ class OneCycleLR(Cycle):
 
     along half a cosine each, or straight lines. With `three_phase`, the rate falls to its first value in as many steps
     as it rose, and then to its last; momentum is back after the second phase. Afterwards the rate stays at its last
-    value. Smith & Topin,
-    "Super-convergence: very fast training of neural networks using large learning rates", 2018.
+    value. Smith & Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2018.
 
     Args:
         optimizer: whose rates to set.
