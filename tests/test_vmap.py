@@ -240,3 +240,11 @@ def test_results_of_several_structures_are_an_error() -> None:
         vmap(lambda x: [x] * int(x))(np.array([1.0, 2.0]))
     with pytest.raises(TypeError, match="the result of <lambda>: expected a number"):
         vmap(lambda x: "a")(np.array([1.0, 2.0]))
+
+
+def test_columns_are_batches() -> None:
+    pd, pa = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    for column in (pd.Series([0, 1], dtype="Int64"), pd.Series([False, True]), pa.array([False, True])):
+        assert vmap(lambda x: 2.0 * x)(column).tolist() == [0.0, 2.0]
+    with pytest.raises(TypeError, match=r"vmap: x: expected numbers, got a column with missing values"):
+        vmap(lambda x: x)(pd.Series([True, None], dtype="boolean"))

@@ -134,7 +134,7 @@ class _Result:
 
 
 class _Layout:
-    """What an operation keeps for arguments of one structure.
+    """The parts and the last results of an operation, for arguments of one structure.
 
     Args:
         operation: the operation.
@@ -188,7 +188,7 @@ class _Part(Operation):
     """The operation of a node that holds one number of a result.
 
     Args:
-        layout: what the operation keeps for such arguments.
+        layout: the layout of the arguments.
         result: the structure of the result.
         signature: the same, to be compared.
         index: the index of the number.

@@ -215,7 +215,7 @@ def density_series(x: float, factor: float, coefficients: tuple[float, ...]) -> 
     return (half * (factor * ONE_OVER_SQRT_TWO_PI * total)) * half
 
 
-#: Of the distribution function of x, times -x: the coefficients of density_series.
+#: The coefficients of density_series for the distribution function of x, times -x.
 TAIL_SERIES = (1.0, -1.0, 3.0, -15.0, 105.0, -945.0, 10395.0, -135135.0)
 
 

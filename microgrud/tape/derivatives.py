@@ -18,6 +18,7 @@ import numpy as np
 
 from ..autodiff import transforms
 from ..autodiff.jacobians import jacfwd
+from ..autodiff.tables import is_table, table_as_array
 from ..autodiff.transforms import positions_of, tangents_of
 from ..autodiff.trees import Structure, check_unmasked, flatten, joined, numbers_in
 from ..engine.vectors import Vector
@@ -410,8 +411,8 @@ def _is_list_of_floats(x: Any) -> bool:
 def _directions(primal: Any, tangent: Any) -> list[Vector]:
     """Return the numbers of a direction for each sample of a batch: an array with one number per sample for each."""
     check_unmasked(tangent, "tangents")
-    wanted = np.shape(primal.to_numpy() if hasattr(primal, "to_numpy") else primal)
-    array = np.asarray(tangent.to_numpy() if hasattr(tangent, "to_numpy") else tangent, dtype=np.float64)
+    wanted = np.shape(table_as_array(primal, "primals") if is_table(primal) else primal)
+    array = np.asarray(table_as_array(tangent, "tangents") if is_table(tangent) else tangent, dtype=np.float64)
     if array.shape != wanted:
         raise ValueError(f"tangents: expected an array of shape {wanted}, as the argument has, got {array.shape}")
     return list(array.reshape(len(array), -1).T)

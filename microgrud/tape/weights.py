@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.tables import is_table, table_as_array
 from ..autodiff.trees import check_unmasked, even_array, flatten
 from ..engine import Value
 from ..functions import sum as total
@@ -66,7 +67,7 @@ def with_scale(
         raise TypeError(f"compile: {name}: expected the weights of the samples, got none")
     given = kwargs[name] if name in kwargs else args[position]
     check_unmasked(given, f"compile: {name}")
-    array = np.asarray(given.to_numpy() if hasattr(given, "to_numpy") else even_array(given, f"compile: {name}"))
+    array = np.asarray((table_as_array if is_table(given) else even_array)(given, f"compile: {name}"))
     if array.dtype.kind not in "fiubO":
         raise TypeError(f"compile: {name}: expected numbers as weights, got an array of {array.dtype}")
     if array.ndim != 1:
