@@ -6,7 +6,8 @@ import functools
 from typing import Any
 
 from ..typing import jacobian_transform
-from .transforms import _RecordedCall, jacobian
+from .calls import RecordedCall
+from .transforms import jacobian
 
 
 @jacobian_transform
@@ -24,7 +25,7 @@ def jacfwd(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) ->
 
     @functools.wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
-        call = _RecordedCall(f, args, kwargs, argnums, has_aux=has_aux)
+        call = RecordedCall(f, args, kwargs, argnums, has_aux=has_aux)
         places = range(len(call.inputs))
         columns = [
             call.results(call.graph.push_forward([float(i == k) for i in places], call.as_numbers)) for k in places

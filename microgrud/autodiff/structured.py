@@ -16,9 +16,9 @@ from typing import Any
 from ..common.numbers import Interval, Number, as_float
 from ..engine import Value
 from ..engine.operation import Operation
+from .calls import numbers_like
 from .containers import opened
 from .rules import NoDerivative, reason_for_floats
-from .transforms import numbers_like
 from .trees import Structure, flatten, joined
 
 #: The number of structures of arguments that an operation keeps its parts for.

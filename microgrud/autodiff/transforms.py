@@ -23,19 +23,15 @@ compiled function that closes over it, in another one.
 from __future__ import annotations
 
 import functools
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, overload
 
-from ..common.numbers import Number, is_real_scalar
-from ..engine import Value, ops, tracing
-from ..engine.copying import differentiating, is_differentiating
-from ..engine.grad_mode import enable_grad, is_recording
-from ..typing import FloatsT, Gradient, Number as ValueOrFloat, P, R, ValueAndGradient, Wraps, jacobian_transform
-from .frames import Frame, framed
+from ..engine import Value
+from ..engine.grad_mode import enable_grad
+from ..typing import FloatsT, Gradient, Number, P, R, ValueAndGradient, Wraps, jacobian_transform
+from .calls import RecordedCall
 from .gradients import as_value
-from .subgraph import Subgraph, next_generation
-from .trees import Structure, flatten, joined
+from .subgraph import Subgraph
 
 
 @overload
@@ -83,7 +79,7 @@ def grad(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> A
 
     @functools.wraps(f)
     def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
-        call = _RecordedCall(f, args, kwargs, argnums, scalar=True, has_aux=has_aux)
+        call = RecordedCall(f, args, kwargs, argnums, scalar=True, has_aux=has_aux)
         return call.with_aux(call.arguments.rebuild(call.gradient_of(0)))
 
     return gradient_of_f
@@ -110,7 +106,7 @@ def value_and_grad(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = F
 
     @functools.wraps(f)
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = _RecordedCall(f, args, kwargs, argnums, scalar=True, has_aux=has_aux)
+        call = RecordedCall(f, args, kwargs, argnums, scalar=True, has_aux=has_aux)
         return call.with_aux(call.value()), call.arguments.rebuild(call.gradient_of(0))
 
     return value_and_gradient_of_f
@@ -136,7 +132,7 @@ def jacobian(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) 
 
     @functools.wraps(f)
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
-        call = _RecordedCall(f, args, kwargs, argnums, has_aux=has_aux)
+        call = RecordedCall(f, args, kwargs, argnums, has_aux=has_aux)
         rows = [call.gradient_of(i) for i in range(call.structure.size)]
         return call.with_aux(call.structure.jacobian(rows, call.arguments))
 
@@ -158,7 +154,7 @@ def hessian(f: Any, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -
 @overload
 def jvp(
     f: Callable[..., Value], primals: Any, tangents: Any, argnums: int | tuple[int, ...] | None = None
-) -> tuple[ValueOrFloat, ValueOrFloat]: ...
+) -> tuple[Number, Number]: ...
 @overload
 def jvp(
     f: Callable[..., R], primals: Any, tangents: Any, argnums: int | tuple[int, ...] | None = None
@@ -184,7 +180,7 @@ def jvp(
     (6.0, 23.0)
     """
     args = primals if isinstance(primals, tuple) else (primals,)
-    call = _RecordedCall(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
+    call = RecordedCall(f, args, {}, tuple(range(len(args))) if argnums is None else argnums)
     directions = call.directions(tangents)
     slopes = call.graph.push_forward(directions, call.as_numbers)
     return call.value(), call.structure.rebuild(call.results(slopes))
@@ -215,210 +211,9 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any, argnums: int | tuple
     [46.0, 4.0]
     """
     args = primals if isinstance(primals, tuple) else (primals,)
-    call = _RecordedCall(f, args, {}, argnums, scalar=True)
+    call = RecordedCall(f, args, {}, argnums, scalar=True)
     directions = call.directions(tangents)
     with enable_grad():
         slopes = list(map(as_value, call.graph.pull_back(0, False)))
         products = Subgraph(slopes, call.inputs, True).push_forward(directions, call.as_numbers)
     return call.arguments.rebuild(call.results(products))
-
-
-class _RecordedCall:
-    """One call of a function with nodes in place of the numbers of the arguments at `argnums`.
-
-    Args:
-        f: the function.
-        args: its positional arguments.
-        kwargs: its keyword arguments.
-        argnums: the position of the argument to differentiate with respect to, or a tuple of positions.
-        scalar: whether the result has to be one number.
-        has_aux: whether the function returns a pair of its result and an object that is not differentiated.
-
-    Attributes:
-        arguments: the structure of the arguments to differentiate with respect to: a tuple, unless `argnums` was one
-            position. The paths in it begin with their positions in the tuple in either case.
-        count: the number of these arguments.
-        inputs: the nodes in them.
-        outputs: the nodes in the result, and then those in the object that is not differentiated.
-        structure: the structure of the result.
-        aux: the rest of that object; None without one.
-        generation: that of `inputs`; see `Subgraph`.
-        graph: the graph between inputs and outputs.
-        connected: True if results are Values, since the function reached Values from outside.
-    """
-
-    def __init__(
-        self,
-        f: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        argnums: int | tuple[int, ...],
-        scalar: bool = False,
-        has_aux: bool = False,
-    ) -> None:
-        name = getattr(f, "__name__", type(f).__name__)
-        self.generation = next_generation()
-        positions, single = positions_of(argnums, len(args), name)
-        parts = [flatten(parameters_in(args[p]), f"argument {p} of {name}") for p in positions]
-        self.inputs = inputs = [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for own, _ in parts for x in own]
-        self.arguments = joined([structure for _, structure in parts], single)
-        self.count = len(positions)
-        recorded = list(args)
-        varying = self.arguments.rebuild(inputs)
-        for position, argument in zip(positions, (varying,) if single else varying):
-            recorded[position] = like(args[position], argument)
-        with differentiating(inputs):
-            result = _recorded(f, recorded, kwargs)
-            self.aux: Frame | None = None
-            others: list[Number] = []
-            if has_aux:
-                result, aux = _pair(result, name)
-                others, self.aux = framed(aux)
-                del aux
-            numbers, self.structure = flatten(_one_number(result, name, scalar), f"the result of {name}")
-        self.outputs = [as_value(x) for x in [*numbers, *others]]
-        del numbers, others, result  # their references to the outputs would count as references from outside
-        given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is not a leaf
-        self.graph = Subgraph(self.outputs, inputs, True, self.generation)
-        self.connected = is_recording() and (given_values or self.graph.outside is not None)
-
-    @property
-    def as_numbers(self) -> bool:
-        """True if nothing can differentiate the results again, so that they need no graph."""
-        return not self.connected and tracing.current() is None
-
-    def value(self) -> Any:
-        """Return the result of the function, as the caller receives it."""
-        return self.structure.rebuild(self.results(self.outputs[: self.structure.size]))
-
-    def with_aux(self, result: Any) -> Any:
-        """Return a result, or a pair of it and the object that is not differentiated, if there is one."""
-        if self.aux is None:
-            return result
-        return result, self.aux.fill(self.results(self.outputs[self.structure.size :]))
-
-    def gradient_of(self, output: int) -> list[Number]:
-        """Return the derivative of the output at an index with respect to each input, as the caller receives it."""
-        return self.results(self.graph.pull_back(output, self.as_numbers))
-
-    def results(self, numbers: Sequence[Number]) -> list[Number]:
-        """Return numbers in the form that the caller receives: all Values, or all floats.
-
-        In a recording they stay as they are, since reading the number of a Value would freeze a parameter.
-        """
-        if tracing.current() is not None:
-            return list(numbers)
-        if not self.connected:
-            return [x.data if isinstance(x, Value) else float(x) for x in numbers]
-        if is_differentiating():  # a transform around this one is in progress
-            # The number of the first branch, in a node that reaches all that the function has reached. The result need
-            # not depend on it (the derivative of w + x**2 is 2 x), but where the function has reached a Value from
-            # outside of the transform around this one, too, that one has to see that its results are to be Values.
-            reached = self.outputs[0] if len(self.outputs) == 1 else ops.SUM(*self.outputs)
-            return [ops.WHERE(1.0, x, reached) for x in numbers]
-        # New nodes, so that an assignment to a result's .data changes none of the user's.
-        return [ops.IDENTITY(x) if isinstance(x, Value) else Value(x) for x in numbers]
-
-    def directions(self, tangents: Any) -> list[Number]:
-        """Return the tangent of every input; raise an error that says which tangents do not fit."""
-        numbers = numbers_like(self.arguments, tangents_of(tangents, self.count), "tangents", "arguments")
-        self.connected |= is_recording() and any(isinstance(x, Value) for x in numbers)
-        return numbers
-
-
-def numbers_like(wanted: Structure, tree: Any, name: str, of: str) -> list[Number]:
-    """Return the numbers of a structure that has to be like another one, in the order of that.
-
-    Raises:
-        ValueError: if it is not; the message begins with `name`, and names the wanted structure that `of` something.
-    """
-    given, structure = flatten(tree, name)
-    leaves = dict(zip(structure.paths, zip(structure.shapes, structure.split(given))))
-    shapes = dict(zip(wanted.paths, wanted.shapes))
-    if {path: shape for path, (shape, _) in leaves.items()} != shapes:
-        raise ValueError(
-            f"{name}: expected the structure of the {of}, with {_leaves(wanted)}; got {_leaves(structure)}"
-        )
-    return [x for path in shapes for x in leaves[path][1]]  # a dict may be in another order
-
-
-def _pair(result: Any, name: str) -> tuple[Any, Any]:
-    """Return a result that has to be a pair; raise if it is not."""
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        got = f"{len(result)} items" if isinstance(result, (tuple, list)) else type(result).__name__
-        raise TypeError(f"{name}: with has_aux, expected a function that returns a pair (result, aux), got {got}")
-    return result[0], result[1]
-
-
-def _recorded(f: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Call a function with recording switched on; where it is on already, switching would cost 1 us."""
-    if is_recording():
-        return f(*args, **kwargs)
-    with enable_grad():
-        return f(*args, **kwargs)
-
-
-def parameters_in(argument: Any) -> Any:
-    """Return the parameters of a module by name, and any other argument as it is."""
-    return dict(argument.named_parameters()) if hasattr(type(argument), "with_parameters") else argument
-
-
-def like(argument: Any, tree: Any) -> Any:
-    """Return a module with the parameters in a tree if the argument is a module, otherwise the tree."""
-    return argument.with_parameters(tree) if hasattr(type(argument), "with_parameters") else tree
-
-
-def _one_number(result: Any, name: str, wanted: bool) -> Any:
-    """Return the result of a function unchanged; raise if one number is wanted and it is not one."""
-    is_number = isinstance(result, Value) or is_real_scalar(result)
-    if wanted and not is_number and getattr(result, "shape", None) != ():
-        raise TypeError(
-            f"{name}: expected a function whose result is one number, got {type(result).__name__}; "
-            "reduce it with microgrud.sum or mean, or use jacobian"
-        )
-    return result
-
-
-def positions_of(
-    argnums: int | tuple[int, ...], count: int, name: str, distinct: bool = True
-) -> tuple[tuple[int, ...], bool]:
-    """Return the positions of arguments as integers from 0, and whether `argnums` is one position and not a tuple.
-
-    Raises:
-        TypeError, ValueError: if it is neither, or there is no such argument, or a position occurs twice and positions
-            have to be distinct.
-    """
-    if type(argnums) is int and 0 <= argnums < count:  # 0.1 us instead of 1
-        return (argnums,), True
-    single = not isinstance(argnums, (tuple, list))
-    try:
-        given = tuple(map(operator.index, (argnums,) if single else argnums))  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name}: expected argnums to be an integer or a tuple of integers, got {argnums!r}") from None
-    for position in given:
-        if not -count <= position < count:
-            raise ValueError(f"{name}: expected an argument at position {position}, got {count} arguments")
-    positions = tuple([position % count for position in given])
-    if distinct and len(set(positions)) < len(positions):
-        raise ValueError(f"{name}: expected distinct positions in argnums, got {argnums!r}")
-    return positions, single
-
-
-def tangents_of(tangents: Any, count: int) -> tuple[Any, ...]:
-    """Return the tangents of `count` arguments, given as a tuple, or one that is not a tuple as it is.
-
-    Raises:
-        ValueError: if there are more or fewer.
-    """
-    parts = tangents if isinstance(tangents, tuple) else (tangents,)
-    if len(parts) != count:
-        raise ValueError(
-            f"tangents: expected {count}, one for each argument to differentiate with respect to, got {len(parts)}; "
-            "argnums chooses the arguments"
-        )
-    return parts
-
-
-def _leaves(structure: Structure) -> str:
-    leaves = [f"{path}: {shape or 'number'}" for path, shape in zip(structure.paths, structure.shapes)]
-    return ", ".join(leaves) or "no numbers"

@@ -10,8 +10,8 @@ from ..engine import Value
 from ..engine.grad_mode import is_recording
 from ..engine.seeding import seeded
 from ..typing import Number, R
+from .calls import RecordedCall, numbers_like
 from .subgraph import Subgraph
-from .transforms import _RecordedCall, numbers_like
 
 #: Multiplies cotangents by a Jacobian.
 Pull: TypeAlias = "Callable[[Any], tuple[Any, ...]]"
@@ -52,7 +52,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """
     if not primals:
         raise TypeError("vjp: expected at least one primal after the function, got none")
-    call = _RecordedCall(f, primals, {}, tuple(range(len(primals))), has_aux=has_aux)
+    call = RecordedCall(f, primals, {}, tuple(range(len(primals))), has_aux=has_aux)
 
     def pull(cotangents: Any) -> tuple[Any, ...]:
         seeds = numbers_like(call.structure, cotangents, "cotangents", "result")

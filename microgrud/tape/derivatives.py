@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..autodiff import transforms
+from ..autodiff.calls import positions_of, tangents_of
 from ..autodiff.jacobians import jacfwd
 from ..autodiff.tables import is_table, table_as_array
-from ..autodiff.transforms import positions_of, tangents_of
 from ..autodiff.trees import Structure, check_unmasked, flatten, joined, numbers_in
 from ..engine.vectors import Vector
 from ..functions import dot

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, Generic, Literal, NoReturn, TypeVar, overlo
 import numpy as np
 
 from ..autodiff import transforms
-from ..autodiff.transforms import positions_of
+from ..autodiff.calls import positions_of
 from ..autodiff.trees import numbers_in
 from ..engine import Value, tracing
 from ..engine.copying import _transforms, is_differentiating

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..autodiff.calls import one_number, positions_of
 from ..autodiff.gradients import as_value, gradient
 from ..autodiff.subgraph import Subgraph
-from ..autodiff.transforms import _one_number, positions_of
 from ..autodiff.trees import flatten
 from ..common.numbers import Number
 from ..engine import Value
@@ -186,7 +186,7 @@ def _rows_of(f: Callable[..., Any], name: str, parameters: Sequence[Value], scal
     def rows(*args: Any, **kwargs: Any) -> list[Any]:
         connected = is_recording()
         with enable_grad():
-            numbers, _ = flatten(_one_number(f(*args, **kwargs), name, scalar), f"the result of {name}")
+            numbers, _ = flatten(one_number(f(*args, **kwargs), name, scalar), f"the result of {name}")
             slopes = [slope for x in numbers for slope in gradient(as_value(x), parameters)]
         return slopes if connected else [x.data for x in slopes]
 
@@ -197,7 +197,7 @@ def _slope_of(f: Callable[..., Any], name: str, parameters: Sequence[Value]) -> 
     """Return a function that computes the derivative of the result in a direction of the parameters."""
 
     def slope(direction: Any, *args: Any, **kwargs: Any) -> Number:
-        output = as_value(_one_number(f(*args, **kwargs), name, True))
+        output = as_value(one_number(f(*args, **kwargs), name, True))
         return Subgraph([output], list(parameters), True).push_forward(list(direction), False)[0]
 
     return slope

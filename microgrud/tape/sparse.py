@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff.transforms import positions_of
+from ..autodiff.calls import positions_of
 from ..engine.vectors import Vector
 from .derivatives import outputs_of, swept
 from .recordings import Recordings

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff.transforms import positions_of
+from ..autodiff.calls import positions_of
 from ..autodiff.trees import Structure, as_array, flatten, indexed, joined, leaves_of, map_leaves
 from ..common.forking import CachedAttribute
 from ..common.numbers import Number
