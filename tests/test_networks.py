@@ -165,6 +165,7 @@ def test_prelu_has_the_formula_of_pytorch_with_one_slope_or_one_for_each() -> No
     assert one.slopes[0].grad == -2.0
     with pytest.raises(ValueError, match="PReLU: expected 3 inputs, one for each slope, got 2"):
         three([1.0, 2.0])
+    assert microgrud.grad(PReLU(init=2.0))(0.0).data == 1.0  # the subgradient of least norm, as that of `prelu`
 
 
 def test_linear_is_a_layer_without_activation_and_sequential_applies_one_after_another() -> None:

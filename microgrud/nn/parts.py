@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from .. import functions
+from ..activations import prelu
 from ..common.checks import ANY, real
 from ..common.numbers import Number
 from ..engine import Value
@@ -86,7 +86,7 @@ class Elementwise(PerSample):
 
 
 class PReLU(PerSample):
-    """Apply x if x > 0, otherwise slope*x, to each input, with a slope that is trained, one for all or one for each.
+    """Apply x for x >= 0, otherwise slope*x, to each input, with a trained slope, one for all or one for each.
 
     Source: He, Zhang, Ren and Sun (2015), Delving deep into rectifiers, arXiv:1502.01852.
 
@@ -115,7 +115,7 @@ class PReLU(PerSample):
         slopes = self.slopes * len(xs) if len(self.slopes) == 1 else self.slopes
         if len(slopes) != len(xs):
             raise ValueError(f"PReLU: expected {len(slopes)} inputs, one for each slope, got {len(xs)}")
-        outputs = [functions.where(each > 0.0, each, slope * each) for each, slope in zip(xs, slopes)]
+        outputs = [prelu(each, slope) for each, slope in zip(xs, slopes)]
         return outputs[0] if is_number else outputs
 
     def _arguments(self) -> dict[str, Any]:
