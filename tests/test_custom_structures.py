@@ -361,3 +361,13 @@ def test_tables_of_another_length_are_another_structure() -> None:
         column = pd.Series(numbers)
         assert squares(column) == [sum(x * x for x in numbers)]
         assert jacobian(squares)(column)[0].tolist() == [2.0 * x for x in numbers]
+
+
+def test_a_result_that_is_a_column_is_no_number() -> None:
+    pandas = pytest.importorskip("pandas")
+    f = custom_op("f", lambda x: pandas.Series([x, x]) if x > 0.0 else x, jvp=lambda z, t, x: z)
+    x = Value(1.0)
+    y = f(x)[0]
+    x.data = -1.0
+    with pytest.raises(TypeError, match="expected a result of one structure"):
+        y.backward()

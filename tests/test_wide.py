@@ -59,12 +59,25 @@ def rows_of(name: str) -> tuple[Callable[[Any], Any], np.ndarray]:
     columns = [points[np.arange(70) % 10]]
     columns += [np.abs(points[(np.arange(70) // 10 + k) % 10]) + 0.5 * k for k in range(arity - 1)]
     rows = np.stack(columns, axis=1)
-    if name in ("pow", "divide", "divide_ieee", "atan2", "xlogy", "entr"):
+    if name in (
+        "pow",
+        "divide",
+        "divide_ieee",
+        "atan2",
+        "xlogy",
+        "entr",
+        "beta",
+        "betaln",
+        "digamma",
+        "gamma",
+        "lgamma",
+    ):
         rows = np.abs(rows) + 0.25
     return lambda x: np.array([f(*row) for row in x.reshape(-1, arity)], dtype=object), rows.ravel()
 
 
 SKIPPED = {"round_digits", "floor_divide", "modulo", "fmod", "power_over"}
+SKIPPED |= {"polygamma", "polygamma_difference", "bessel_i"}  # whose order is a constant
 ELEMENTWISE = sorted(name for name, own in TABLE.items() if own.arity in (1, 2, 3) and name not in SKIPPED)
 
 
