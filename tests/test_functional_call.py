@@ -110,3 +110,11 @@ def test_workers_in_other_processes_have_the_gradients_of_their_parts() -> None:
     tasks = [(sent, vector, X[part], Y[part]) for part in (slice(0, 3), slice(3, 8))]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as workers:
         assert sum(workers.map(_slopes_of_part, tasks)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", lambda v: v.relu() * 2])
+def test_numbers_alone_give_the_number_of_the_model(activation: Any) -> None:
+    model = MLP(2, [3, 1], activation=activation, rng=0)
+    found = functional_call(model, model.state_dict(), [0.5, -2.0])
+    assert type(found) is float
+    assert found == model([0.5, -2.0]).data

@@ -25,12 +25,14 @@ class Activation:
     label: str
     function: Callable[[Value], Value]
 
-    def __call__(self, x: Value) -> Value:
-        """Apply the function.
+    def __call__(self, x: Any) -> Any:
+        """Apply the function; a float, as in a `functional_call` without Values, gives a float.
 
         Raises:
             TypeError: if a user-defined function returns anything but a Value, since the gradient would be lost.
         """
+        if isinstance(x, float):
+            return self(Value(x)).data  # a user-defined function may call methods
         result = self.function(x)
         if not isinstance(result, Value):
             raise TypeError(
