@@ -267,6 +267,22 @@ def test_a_function_of_other_values_needs_its_parameters_named() -> None:
             f.value_and_grad_flat(line.get_vector(), 1.0)
 
 
+def test_frozen_parameters_of_the_model_are_constants() -> None:
+    model = MLP(2, [3, 1], activation="tanh", rng=0)
+    f = compile(lambda x: model(x) ** 2, batched="x")
+    whole = f.value_and_grad_flat(model.get_vector(), X)[1]
+    model.layers[0].freeze()
+    vector = model.get_vector()
+    for _ in range(2):
+        value, slopes = f.value_and_grad_flat(vector, X)
+        assert value == f(X)
+        assert slopes == pytest.approx(whole[9:], rel=1e-12)
+    expected = f.hessian_flat(vector, X, parameters=model)
+    assert f.hessian_flat(vector, X).tolist() == expected.tolist()
+    model.layers[0].unfreeze()
+    assert f.value_and_grad_flat(model.get_vector(), X)[1] == pytest.approx(whole, rel=1e-12)
+
+
 def test_it_belongs_outside_of_transforms_and_recordings() -> None:
     line = Line()
     f = compile(line)

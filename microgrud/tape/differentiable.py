@@ -18,7 +18,7 @@ from ..engine.vectors import Vector
 from ..nn.module import Module
 from ..typing import FloatsT, P, Q, R, ValueOrFloat, Values
 from . import derivatives
-from .flat import Flat, parameters_of
+from .flat import Flat, Owner, parameters_of
 from .recorder import CompileError
 from .recordings import Recordings
 from .sparse import csr_of, entries, refused
@@ -124,22 +124,22 @@ class Differentiable(Generic[P, R]):
         >>> neuron.get_vector()
         array([0., 0.])
         """
-        flat, name = self._flat_for(parameters, "value_and_grad_flat")
-        return flat.evaluate(self._recordings, vector, args, name)
+        flat, owner = self._flat_for(parameters, "value_and_grad_flat")
+        return flat.evaluate(self._recordings, vector, args, owner)
 
-    def _flat_for(self, parameters: Module | Sequence[Value] | None, method: str) -> tuple[Flat, str | None]:
-        """Return the places of parameters in a vector, and the name of the Module if they were found in one."""
+    def _flat_for(self, parameters: Module | Sequence[Value] | None, method: str) -> tuple[Flat, Owner | None]:
+        """Return the places of parameters in a vector, and the Module if they were found in one."""
         if (_tracers or _transforms) and is_inside() and method.endswith("_flat"):
             raise CompileError(
                 f".{method} of {self!r} inside a transform or another compiled function: call it outside"
             )
         flat = self._flat  # another thread may replace it
-        listed, name = parameters_of(
+        listed, owner = parameters_of(
             self._recordings.given_function, getattr(self, "instance", None), parameters, flat, method
         )
         if flat is None or not flat.is_for(listed):
             self._flat = flat = Flat(listed)
-        return flat, name
+        return flat, owner
 
     @overload
     def hvp(

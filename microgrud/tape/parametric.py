@@ -19,7 +19,7 @@ from ..engine.vectors import Vector
 from ..typing import P, R
 from .absent import refuse_if_absent
 from .differentiable import Differentiable
-from .flat import Flat
+from .flat import Flat, Owner
 from .mapping import mapped
 from .recordings import Recordings
 from .states import Same
@@ -50,9 +50,9 @@ class Parametric(Differentiable[P, R]):
         >>> f.hvp_flat([1.0, 2.0], [1.0, 10.0], 0.5, parameters=[a, b])
         array([12.,  1.])
         """
-        flat, name = self._flat_for(parameters, "hvp_flat")
+        flat, owner = self._flat_for(parameters, "hvp_flat")
         numbers = flat.numbers("hvp_flat: vector", vector)
-        return self._product(flat, numbers, flat.numbers("hvp_flat: direction", direction), args, name)
+        return self._product(flat, numbers, flat.numbers("hvp_flat: direction", direction), args, owner)
 
     def hessian_flat(self, vector: Any, *args: Any, parameters: Module | Sequence[Value] | None = None) -> np.ndarray:
         """Return all second derivatives with respect to the parameters, at a vector of them.
@@ -71,9 +71,9 @@ class Parametric(Differentiable[P, R]):
         array([[2., 1.],
                [1., 0.]])
         """
-        flat, name = self._flat_for(parameters, "hessian_flat")
+        flat, owner = self._flat_for(parameters, "hessian_flat")
         numbers = flat.numbers("hessian_flat: vector", vector)
-        return np.array([self._product(flat, numbers, unit, args, name) for unit in np.eye(len(numbers))])
+        return np.array([self._product(flat, numbers, unit, args, owner) for unit in np.eye(len(numbers))])
 
     def jacobian_flat(self, vector: Any, *args: Any, parameters: Module | Sequence[Value] | None = None) -> np.ndarray:
         """Return the derivatives of the results of all samples with respect to the parameters, at a vector of them.
@@ -95,9 +95,9 @@ class Parametric(Differentiable[P, R]):
                [4., 1.],
                [5., 1.]])
         """
-        flat, name = self._flat_for(parameters, "jacobian_flat")
+        flat, owner = self._flat_for(parameters, "jacobian_flat")
         numbers = flat.numbers("jacobian_flat: vector", vector)
-        outputs = flat.outputs(self.unweighted()._by_parameters(flat.listed, False), numbers, args, name)
+        outputs = flat.outputs(self.unweighted()._by_parameters(flat.listed, False), numbers, args, owner)
         return np.ascontiguousarray(outputs.T).reshape(-1, len(numbers))
 
     def per_sample_gradients(
@@ -145,7 +145,9 @@ class Parametric(Differentiable[P, R]):
         flat, _ = self._flat_for(parameters, "per_sample_gradients")
         return mapped(self.unweighted()._by_parameters(flat.listed, True), args, {})
 
-    def _product(self, flat: Flat, numbers: Vector, along: Vector, args: tuple[Any, ...], name: str | None) -> Vector:
+    def _product(
+        self, flat: Flat, numbers: Vector, along: Vector, args: tuple[Any, ...], owner: Owner | None
+    ) -> Vector:
         """Return the product of the Hessian with a direction.
 
         Where a direction of 0 meets an infinite slope, the product is NaN. There the gradient is differentiated, with
@@ -158,10 +160,10 @@ class Parametric(Differentiable[P, R]):
             lambda: _slope_of(recordings.function, recordings.name, flat.listed),
             ["direction of the parameters"],
         )
-        product = flat.product(slope, numbers, (along, *args), name, np.ones(1))
+        product = flat.product(slope, numbers, (along, *args), owner, np.ones(1))
         if np.isfinite(product).all():
             return product
-        return flat.product(self._by_parameters(flat.listed, True), numbers, args, name, along)
+        return flat.product(self._by_parameters(flat.listed, True), numbers, args, owner, along)
 
     def _by_parameters(self, parameters: Sequence[Value], scalar: bool) -> Recordings:
         """Return the recordings of the derivatives of a sample with respect to parameters, one row after the other.
