@@ -126,13 +126,13 @@ from .special import (
 from .version import __version__
 
 if TYPE_CHECKING:
-    from . import draw, losses, nn, optim, plot, tape, train
-    from .tape import CompileError, compile as compile
+    from . import draw as draw, losses, nn, optim, plot as plot, tape as tape, train as train
+    from .tape import CompileError as CompileError, compile as compile
 
-#: Without names of Python's builtins: `from microgrud import *` leaves out abs, compile, max, min, pow and sum.
+#: Without names of Python's builtins: `from microgrud import *` leaves out abs, compile, max, min, pow and sum. It also
+#: leaves out what needs NumPy or an extra, which it would import: CompileError, draw, plot, tape and train.
 __all__ = [
     "AnomalyError",
-    "CompileError",
     "Value",
     "__version__",
     "acos",
@@ -159,7 +159,6 @@ __all__ = [
     "detect_anomaly",
     "digamma",
     "dot",
-    "draw",
     "elu",
     "enable_grad",
     "entr",
@@ -211,7 +210,6 @@ __all__ = [
     "no_grad",
     "norm",
     "optim",
-    "plot",
     "polygamma",
     "prelu",
     "prod",
@@ -237,8 +235,6 @@ __all__ = [
     "take",
     "tan",
     "tanh",
-    "tape",
-    "train",
     "trunc",
     "value_and_grad",
     "vjp",

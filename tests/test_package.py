@@ -133,6 +133,11 @@ def test_an_import_of_all_names_hides_no_builtin() -> None:
     ] == []
 
 
+def test_an_import_of_all_names_needs_neither_numpy_nor_an_extra() -> None:
+    blocked = "import sys; sys.modules.update(dict.fromkeys(['numpy', 'graphviz', 'matplotlib']))"
+    assert _printed(f"{blocked}; from microgrud import *; print(nn.MLP(1, [1]), exp(0.0))").endswith(" 1.0\n")
+
+
 @pytest.mark.parametrize("name", [name for name in public_names(microgrud) if callable(getattr(microgrud, name))])
 def test_public_functions_and_classes_are_documented_with_an_example(name: str) -> None:
     public = getattr(microgrud, name)
