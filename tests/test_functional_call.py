@@ -70,7 +70,7 @@ def test_other_parameters_are_those_of_the_module() -> None:
     assert functional_call(line, {"slope": 1.0}, 10.0).data == 23.0  # both places of a shared parameter
     with pytest.raises(ValueError, match=r"expected names of parameters \(slope, offset\), got 'height'"):
         functional_call(line, {"height": 1.0}, 10.0)
-    with pytest.raises(TypeError, match="with_parameters: slope"):
+    with pytest.raises(TypeError, match="slope"):
         functional_call(line, {"slope": "a"}, 10.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle
 from collections import OrderedDict, defaultdict
@@ -28,9 +29,10 @@ from microgrud import (
     value_and_grad,
     vjp,
 )
-from microgrud.losses import squared_error
-from microgrud.nn import MLP
+from microgrud.losses import l2_penalty, squared_error
+from microgrud.nn import MLP, Module, functional_call
 from microgrud.testing import check_gradients
+from microgrud.train import fit
 
 
 @dataclass(frozen=True)
@@ -260,3 +262,65 @@ def test_a_model_predicts_the_rows_of_any_table(table: Any) -> None:
     expected = [model([1.0, 3.0]).data, model([2.0, 4.0]).data]
     assert [y.data for y in model(table)] == expected
     assert model.predict(table).tolist() == pytest.approx(expected, rel=1e-14)
+
+
+def penalised(model: MLP, x: Any) -> Any:
+    return loss(model, x) + l2_penalty(model.parameters(), 0.5)
+
+
+def test_the_parameters_of_a_module_that_is_an_argument_are_those_that_vary() -> None:
+    model, x = MLP(2, [2, 1], activation="tanh", rng=0), [0.5, -1.0]
+    with enable_grad():
+        penalised(model, x).backward()
+    expected = {name: p.grad for name, p in model.named_parameters()}
+    with no_grad():
+        assert grad(penalised)(model, x) == pytest.approx(expected, rel=1e-13)
+        assert grad(compile(penalised))(model, x) == pytest.approx(expected, rel=1e-13)
+        assert compile(lambda x: grad(penalised)(model, x))(x) == pytest.approx(expected, rel=1e-13)
+        names = list(expected)
+        second, plain = hessian(penalised)(model, x), hessian(loss)(model, x)
+        assert list(second) == names
+        assert [second[n][n] - plain[n][n] for n in names] == pytest.approx([1.0] * len(names), rel=1e-9)
+        assert jacobian(lambda m: [p * p for p in m.parameters()])(model)[0] == {
+            name: (2.0 * p.data if name == names[0] else 0.0) for name, p in model.named_parameters()
+        }
+        assert jacobian(lambda m: grad(penalised)(m, x))(model).keys() == second.keys()
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_steps_may_make_a_new_module_each(connected: bool) -> None:
+    model, x = MLP(2, [2, 1], activation="tanh", rng=0), [0.5, -1.0]
+    by_hand, losses = copy.deepcopy(model), []
+    for _ in range(3):
+        with enable_grad() if connected else no_grad():
+            value, slopes = value_and_grad(penalised)(model, x)
+            model = model.with_parameters({name: p - 0.1 * slopes[name] for name, p in model.named_parameters()})
+        losses.append(float(value.data) if connected else value)
+    for step in range(3):
+        by_hand.zero_grad()
+        value = penalised(by_hand, x)
+        value.backward()
+        assert losses[step] == pytest.approx(value.data, rel=1e-14)
+        by_hand.set_vector(by_hand.get_vector() - 0.1 * by_hand.get_gradient_vector())
+    for kept in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert kept.state_dict() == pytest.approx(by_hand.state_dict(), rel=1e-14)
+        assert kept.get_vector() == pytest.approx(by_hand.get_vector(), rel=1e-14)
+
+
+def test_numbers_in_place_of_parameters_can_be_trained_but_not_asked_for() -> None:
+    model = MLP(2, [2, 1], activation="tanh", rng=0)
+    moved = model.with_parameters({name: x + 1.0 for name, x in model.state_dict().items()})
+    assert moved.get_vector() == pytest.approx(model.get_vector() + 1.0)
+    assert fit(moved, [[0.0, 1.0]] * 4, [1.0] * 4, loss=squared_error, epochs=3, progress=False).loss[-1] < 1e9
+
+    class Penalised(Module):
+        def __init__(self) -> None:
+            self.w = Value(2.0)
+
+        def forward(self, x: Any) -> Any:
+            return self.w * x + l2_penalty(self.parameters(), 1.0)
+
+    assert functional_call(Penalised(), {"w": Value(3.0)}, 1.0).data == 12.0
+    assert grad(lambda p: functional_call(Penalised(), p, 1.0))({"w": 3.0}) == {"w": 7.0}
+    with pytest.raises(ValueError, match="functional_call was given numbers"):
+        functional_call(Penalised(), {"w": 3.0}, 1.0)

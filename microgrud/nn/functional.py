@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..common.numbers import Number
-from .module import Module
+from ..engine import Value
+from ..engine.truth import as_operand
+from .module import Module, replaced_in
 
 
 def functional_call(module: Module, parameters: Mapping[str, Number], *args: Any, **kwargs: Any) -> Any:
     """Call a module with other numbers or Values in place of its parameters, which stay as they are.
 
     It makes the module a function of its parameters, for `grad`, `hessian`, `vmap` and `compile`, as
-    `torch.func.functional_call` does; the call is that of `module.with_parameters(parameters)`.
+    `torch.func.functional_call` does; the call is that of a deep copy. For numbers alone the result is of numbers.
 
     Args:
         module: the module.
@@ -34,4 +36,7 @@ def functional_call(module: Module, parameters: Mapping[str, Number], *args: Any
     >>> neuron.state_dict()
     {'w.0': 0.0, 'b': 0.0}
     """
-    return module.with_parameters(parameters)(*args, **kwargs)
+    given = {
+        name: x if isinstance(x, Value) else as_operand(x, f"functional_call: {name}") for name, x in parameters.items()
+    }
+    return replaced_in(module, given)(*args, **kwargs)

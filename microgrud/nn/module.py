@@ -24,7 +24,7 @@ from ..engine.vectors import (
     write_data,
     write_gradients,
 )
-from .contents import LIBRARIES, leaves_and
+from .contents import LIBRARIES, Replaced, leaves_and
 from .modelformat import StoredModel, read_model, write_model
 
 Self = TypeVar("Self", bound="Module")
@@ -107,7 +107,7 @@ class Module(ShownInNotebooks):
         kind = type(self)
         if kind.parameters is Module.parameters and kind.named_parameters is not Module.named_parameters:
             named = self.named_parameters()
-        elif native.engine is not None:
+        elif native.engine is not None and "_replaced" not in self.__dict__:
             found: list[Value] = native.engine.find_parameters(self, Module, leaves_and, _named, LIBRARIES)
             return found
         else:
@@ -126,7 +126,7 @@ class Module(ShownInNotebooks):
 
     def zero_grad(self) -> None:
         """Set the grad of every parameter to zero."""
-        if native.engine is not None and _has_own_methods(self):
+        if native.engine is not None and _has_own_methods(self) and "_replaced" not in self.__dict__:
             native.engine.clear_parameters(self, Module, leaves_and, _named, LIBRARIES)
         else:
             clear_gradients(self.parameters())
@@ -238,7 +238,8 @@ number, got an object of type list)
 
         Args:
             parameters: numbers or Values by the names of parameters, as in `state_dict()`; other parameters are those
-                of the module itself, and so are all other leaves, and generators of random numbers, as of Dropout.
+                of the module itself, and so are all other leaves, and generators of random numbers, as of Dropout. For
+                a number there is a new leaf, so that the copy can be trained.
 
         Raises:
             TypeError: if a number is none.
@@ -249,21 +250,10 @@ number, got an object of type list)
         ...         self.slope, self.offset = Value(2.0), Value(1.0)
         >>> line = Line().with_parameters({"slope": 3.0})
         >>> line.slope, line.offset
-        (3.0, Value(data=1.0, grad=0.0))
+        (Value(data=3.0, grad=0.0), Value(data=1.0, grad=0.0))
         """
-        known = dict(named_leaves(self))
-        unexpected = [str(name) for name in parameters if name not in known]
-        if unexpected:
-            raise ValueError(
-                f"with_parameters: expected names of parameters ({', '.join(list(known)[:8])}), got {unexpected[0]!r}; "
-                "module.named_parameters() has all of them"
-            )
-        memo: dict[int, Any] = {id(leaf): leaf for leaf in leaves_of(self)}
-        attributes = [x for module in modules_of(self) for x in vars(module).values()]
-        memo |= {id(x): x for x in attributes if isinstance(x, random.Random)}  # a copy would draw the same again
-        for name, x in parameters.items():
-            memo[id(known[name])] = x if isinstance(x, Value) else as_operand(x, f"with_parameters: {name}")
-        return copy.deepcopy(self, memo)
+        values = {name: x if isinstance(x, Value) else as_operand(x, name) for name, x in parameters.items()}
+        return replaced_in(self, {name: Value(x) if isinstance(x, float) else x for name, x in values.items()})
 
     def get_vector(self) -> Vector:
         """Return the numbers of the parameters as a new vector, in the order of `parameters()`.
@@ -366,12 +356,34 @@ number, got an object of type list)
         return cls(**arguments, **({"init": "zeros"} if cls._draws else {}))
 
 
+def replaced_in(module: Self, parameters: Mapping[str, Number]) -> Self:
+    """Return a deep copy of a module with these objects in the place of its parameters; see `with_parameters`."""
+    known = dict(named_leaves(module))
+    unexpected = [str(name) for name in parameters if name not in known]
+    if unexpected:
+        raise ValueError(
+            f"with_parameters: expected names of parameters ({', '.join(list(known)[:8])}), got {unexpected[0]!r}; "
+            "module.named_parameters() has all of them"
+        )
+    memo: dict[int, Any] = {id(leaf): leaf for leaf in leaves_of(module)}
+    attributes = [x for each in modules_of(module) for x in vars(each).values()]
+    memo |= {id(x): x for x in attributes if isinstance(x, random.Random)}  # a copy would draw the same again
+    memo |= {id(known[name]): x for name, x in parameters.items()}
+    made = copy.deepcopy(module, memo)
+    nodes = tuple(x for x in parameters.values() if isinstance(x, Value) and not x.is_leaf)
+    numbers = not all(isinstance(x, Value) for x in parameters.values())
+    if nodes or numbers:
+        for each in modules_of(made):
+            each.__dict__["_replaced"] = Replaced(nodes, numbers)
+    return made
+
+
 def has_parameters(module: Module, known: tuple[Value, ...]) -> bool:
     """Return whether these are what `parameters()` of a module returns; False may mean that only a call can tell.
 
     A list of 100,000 parameters takes 1 ms, and the comparison 0.15.
     """
-    if native.engine is None or not _has_own_methods(module):
+    if native.engine is None or not _has_own_methods(module) or "_replaced" in module.__dict__:
         return False
     same: bool = native.engine.has_parameters(module, Module, leaves_and, _named, LIBRARIES, known)
     return same
@@ -446,6 +458,11 @@ def _found_in(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
     """Return the parameters found among the attributes; `seen` holds the searched modules, by id."""
     seen[id(module)] = module
     found: Named = []
+    if "_replaced" in module.__dict__ and module.__dict__["_replaced"].numbers:
+        raise ValueError(
+            f"{type(module).__name__}.parameters: expected Values, but functional_call was given numbers for "
+            "them; give it Values, {name: Value(x)}, if the call asks for the parameters"
+        )
     for member in leaves_and(Module, module, prefix):
         name, item = member
         if isinstance(item, Value):
