@@ -30,7 +30,7 @@ from microgrud import (
     vjp,
 )
 from microgrud.losses import l2_penalty, squared_error
-from microgrud.nn import MLP, Module, functional_call
+from microgrud.nn import MLP, Linear, Module, Sequential, functional_call
 from microgrud.testing import check_gradients
 from microgrud.train import fit
 
@@ -324,3 +324,25 @@ def test_numbers_in_place_of_parameters_can_be_trained_but_not_asked_for() -> No
     assert grad(lambda p: functional_call(Penalised(), p, 1.0))({"w": 3.0}) == {"w": 7.0}
     with pytest.raises(ValueError, match="functional_call was given numbers"):
         functional_call(Penalised(), {"w": 3.0}, 1.0)
+
+
+def numbers(tree: dict[str, Any]) -> dict[str, Any]:
+    return {name: numbers(x) if isinstance(x, dict) else float(x.data) for name, x in tree.items()}
+
+
+def test_derivatives_of_higher_order_with_respect_to_a_module_have_all_parameters() -> None:
+    model, x = MLP(2, [2, 1], activation="tanh", rng=0), [0.5, -1.0]
+    with no_grad():
+        expected = hessian(loss)(model, x)
+    assert numbers(hessian(loss)(model, x)) == expected
+    penalty = grad(lambda model: sum(slope**2 for slope in grad(loss)(model, x).values()))(model)
+    slopes = by_hand(x)
+    for name, found in numbers(penalty).items():
+        assert found == pytest.approx(2.0 * sum(expected[name][other] * slopes[other] for other in slopes), rel=1e-12)
+
+
+@pytest.mark.parametrize("held", [lambda m: m, lambda m: Sequential(m, Linear(1, 1).freeze()), copy.deepcopy])
+def test_a_function_of_a_module_may_ask_it_for_its_parameters(held: Any) -> None:
+    model = MLP(2, [2, 1], rng=0)
+    slopes = grad(lambda m: sum(p * p for p in held(m).parameters()) + 0.0 * m([0.5, -1.0]))(model)
+    assert numbers(slopes) == {name: 2.0 * p.data for name, p in model.named_parameters()}

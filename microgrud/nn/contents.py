@@ -20,14 +20,27 @@ _ATOMS = frozenset([float, int, bool, str, type(None), types.FunctionType, prope
 _SEQUENCES = (list, tuple, deque, UserList)
 _MAPPINGS = (dict, UserDict, ChainMap, types.MappingProxyType)
 
+
+class Given(frozenset[Value]):
+    """The results of operations that stand in the place of parameters of a module, in its attribute `_given`.
+
+    The search in C does not know the class, and leaves the module to the one here.
+
+    Attributes:
+        numbers: whether numbers stand in the place of other parameters.
+    """
+
+    numbers = False
+
+
 Items = Iterator[tuple[object, object]]
 
 
 def leaves_and(kind: type[Any], x: object, prefix: str = "") -> list[tuple[str, Any]]:
     """Return the leaf Values and the objects of class `kind` that an object holds, with names such as `layers.0.w`.
 
-    Each container and each plain object is searched once; objects of class `kind` are not searched. A node that stands
-    in the place of a parameter, in an object with `_replaced`, counts as a leaf.
+    The results of operations that stand in the place of parameters are among these. Each container and each plain
+    object is searched once; objects of class `kind` are not searched.
 
     >>> class Model: ...
     >>> model = Model()
@@ -36,15 +49,14 @@ def leaves_and(kind: type[Any], x: object, prefix: str = "") -> list[tuple[str, 
     [('rates.0', Value(data=1.0, grad=0.0)), ('inner.w', Value(data=2.0, grad=0.0))]
     """
     found: list[tuple[str, Any]] = []
-    replaced = getattr(x, "_replaced", None)
-    nodes = frozenset() if replaced is None else replaced.ids
+    given = x.__dict__.get("_given", ()) if type(x).__dictoffset__ else ()
     searched = {id(x): x}  # keeps them alive, so that no other object gets the id
     waiting = [(prefix, _attributes(x))]  # a stack: chains of plain objects may exceed Python's recursion limit
     while waiting:
         prefix, items = waiting[-1]
         for key, item in items:
             if isinstance(item, Value):
-                if item.is_leaf or id(item) in nodes:
+                if item.is_leaf or item in given:
                     found.append((f"{prefix}{key}", item))
             elif isinstance(item, kind):
                 found.append((f"{prefix}{key}", item))
@@ -57,22 +69,6 @@ def leaves_and(kind: type[Any], x: object, prefix: str = "") -> list[tuple[str, 
         else:
             waiting.pop()
     return found
-
-
-class Replaced:
-    """The results of operations that stand in the place of parameters in a copy of a module.
-
-    Args:
-        nodes: the results.
-        numbers: whether numbers stand in the place of others.
-    """
-
-    def __init__(self, nodes: tuple[Value, ...], numbers: bool) -> None:
-        self.nodes, self.numbers = nodes, numbers
-        self.ids = frozenset(map(id, nodes))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Replaced, (self.nodes, self.numbers)  # a copy has nodes of its own
 
 
 def of_library(x: Any, *others: str) -> bool:
