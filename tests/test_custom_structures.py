@@ -371,3 +371,22 @@ def test_a_result_that_is_a_column_is_no_number() -> None:
     x.data = -1.0
     with pytest.raises(TypeError, match="expected a result of one structure"):
         y.backward()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda z, g, x: (min(max(g, -1.0), 1.0),),
+        lambda z, g, x: (g / abs(g),),
+        lambda z, g, x: (g + 1.0,),
+    ],
+    ids=["clipped", "normalised", "moved"],
+)
+def test_a_rule_must_be_linear_in_the_cotangent(rule: Any) -> None:
+    f = custom_op("f", lambda x: x, vjp=rule)
+    for _ in range(2):
+        for derivative in (grad(lambda x: 10.0 * f(x)), mg.compile(grad(lambda x: 10.0 * f(x)))):
+            with pytest.raises(ValueError, match=r"the vjp of f: expected a rule that is linear in the cotangent"):
+                derivative(1.0)
+        with pytest.raises(ValueError, match="linear in the cotangent"):
+            f(Value(1.0)).backward()

@@ -160,9 +160,9 @@ def test_a_failing_expression_shrinks_to_a_few_readable_lines() -> None:
         return any(step.move.name == "tanh" and step.operands[0] in sums for step in e.steps)
 
     found = find(
-        expressions(max_nodes=10),
+        expressions(max_nodes=20),
         has_tanh_of_a_sum,
-        settings=settings(max_examples=2_000, database=None, derandomize=True),
+        settings=settings(max_examples=5_000, database=None, derandomize=True),
     )
     assert repr(found).splitlines()[-2:] == ["    a = x0 + x0", "    return tanh(a)"]
 

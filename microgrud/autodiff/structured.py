@@ -7,6 +7,7 @@ forward rule, if there is one, receives the tangents themselves (`Operation.push
 
 from __future__ import annotations
 
+import math
 import sys
 from array import array
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from .trees import Structure, flatten, joined
 
 #: The number of structures of arguments that an operation keeps its parts for.
 _MOST_LAYOUTS = 256
+#: The multiple of a cotangent by which a rule is tested: a power of 2, beyond the bounds that a rule may clip at.
+_SCALE = 2.0**40
 
 
 class StructuredOperation:
@@ -146,6 +149,7 @@ class _Layout:
         last: the last evaluation.
         pushed: the numbers at which the forward rule was last applied, and the tangents of the result.
         entries: operations for rules that take only floats.
+        is_checked: whether the vjp was found to be linear.
     """
 
     def __init__(self, operation: StructuredOperation, structures: Sequence[Structure]) -> None:
@@ -155,6 +159,7 @@ class _Layout:
         self.last: _Result | None = None
         self.pushed: tuple[bytes, list[Number]] = b"", []
         self.entries: dict[Any, Operation] = {}
+        self.is_checked = False
 
     def part(self, result: Structure, signature: Any, k: int) -> _Part:
         """Return the operation of the number at an index of a result, the same object for all such results."""
@@ -312,7 +317,33 @@ class _Rule:
             units = [[float(i == k) for i in range(size)] for k in range(size)]
             columns = [self._pushed(result, layout.arguments.rebuild(unit), args) for unit in units]
             return [column[self.part.index] for column in columns]
-        cotangent = self.part.result.rebuild([float(k == self.part.index) for k in range(count)])
+        if not layout.is_checked:
+            self._check_linear([x._data if isinstance(x, Value) else float(x) for x in flat])
+            layout.is_checked = True
+        return self._pulled(result, args, 1.0)
+
+    def _check_linear(self, flat: Sequence[float]) -> None:
+        """Raise unless the rule is linear in the cotangent, which may then be multiplied by later.
+
+        Raises:
+            ValueError: for a rule that clips or normalises cotangents, for example.
+        """
+        layout, count = self.part.layout, self.part.result.size
+        result, args = self.part.result.rebuild(flat[:count]), layout.arguments.rebuild(flat[count:])
+        once, scaled = self._pulled(result, args, 1.0), self._pulled(result, args, _SCALE)
+        for x, y in zip(once, scaled):
+            pair = float(x or 0.0) * _SCALE, float(y or 0.0)
+            if all(map(math.isfinite, pair)) and not math.isclose(*pair, rel_tol=1e-6):
+                raise ValueError(
+                    f"{self.what}: expected a rule that is linear in the cotangent, got {y} for {_SCALE:g} times the "
+                    f"cotangent that gives {x}; clip or scale gradients where they are used, such as in the optimizer"
+                )
+
+    def _pulled(self, result: Any, args: Any, scale: float) -> list[Number]:
+        """Return the rule's derivatives of the number at the index of the part, times a scale."""
+        layout, operation, count = self.part.layout, self.part.layout.operation, self.part.result.size
+        assert operation.vjp is not None
+        cotangent = self.part.result.rebuild([scale * (k == self.part.index) for k in range(count)])
         found = operation.vjp(result, cotangent, *args)
         if not isinstance(found, tuple) or len(found) != len(args):
             got = f"{len(found)} items" if isinstance(found, tuple) else type(found).__name__
