@@ -8,14 +8,10 @@ from __future__ import annotations
 from ..common.numbers import Number
 from . import bessel, gamma_kernels as kernels
 from .operation import Operation
-from .ops import CHAIN, POSITIVE, REALS, define
+from .ops import CHAIN, POSITIVE, REALS, define, nothing
 
 _TINY = 2.0**-960  # see ops.py
 _SHIFT = 30
-
-
-def _no_derivative(z: Number, *_: Number) -> None:
-    return None
 
 
 def _gamma_slope(z: Number, x: Number) -> Number:
@@ -59,7 +55,7 @@ def _polygamma_difference(mp: Number, n: Number, x: Number, y: Number) -> Number
 POLYGAMMA: Operation = define(
     "polygamma",
     kernels.polygamma,
-    _no_derivative,
+    nothing,
     lambda z, n, x: POLYGAMMA(n + 1.0, x),
     definition=_polygamma,
 )
@@ -70,7 +66,7 @@ GAMMA: Operation = define("gamma", kernels.gamma, _gamma_slope)
 POLYGAMMA_DIFFERENCE: Operation = define(
     "polygamma_difference",
     kernels.polygamma_difference,
-    _no_derivative,
+    nothing,
     lambda z, n, x, y: POLYGAMMA_DIFFERENCE(n + 1.0, x, y),
     lambda z, n, x, y: -POLYGAMMA(n + 1.0, x + y),
     definition=_polygamma_difference,
@@ -96,7 +92,7 @@ BETA = define(
 BESSEL_I: Operation = define(
     "bessel_i",
     bessel.bessel_i,
-    _no_derivative,
+    nothing,
     lambda z, n, x: 0.5 * BESSEL_I(n - 1.0, x) + 0.5 * BESSEL_I(n + 1.0, x) if n > 0.0 else BESSEL_I(1.0, x),
     definition=lambda mp, n, x: mp.besseli(int(n), x),
 )

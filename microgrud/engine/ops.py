@@ -122,8 +122,8 @@ def chained_to_base(adjoint: Number, slope: Number, y: Number, n: Number) -> Num
     return choose(y == n, CHAIN(slope, adjoint), chained(adjoint, slope))
 
 
-def _nothing(z: Number, *_: Number) -> None:
-    return None
+def nothing(z: Number, *_: Number) -> None:
+    """Return None, as the rule of an operand to which nothing is passed on."""
 
 
 def _one(z: Number, *_: Number) -> float:
@@ -209,7 +209,7 @@ POWER_OVER: Operation = define(
     kernels.power_over,
     _power_by_base,
     lambda z, x, y, n: POWER_LOG(1.0, n, x, y),
-    _nothing,
+    nothing,
     symbol="**",
     definition=lambda mp, x, y, n: mp.inf if x == 0 and y < n else x ** (y - n),
     domain=(NONNEGATIVE, REALS, REALS),
@@ -238,7 +238,7 @@ POW = define(
     definition=lambda mp, x, y: x**y,
 )
 FLOOR_DIVIDE: Operation = define(
-    "floor_divide", operator.floordiv, _nothing, _nothing, symbol="//", definition=lambda mp, x, y: mp.floor(x / y)
+    "floor_divide", operator.floordiv, nothing, nothing, symbol="//", definition=lambda mp, x, y: mp.floor(x / y)
 )
 MODULO = define(
     "modulo",
@@ -309,35 +309,35 @@ def _clip(x: Number, low: Number, high: Number) -> Number:
 
 
 # Comparisons and choices of recorded numbers. A closed GATE is 0, and passes nothing on.
-LESS = define("less", lambda x, y: float(x < y), _nothing, _nothing, symbol="<", generic=True, total=True)
-AT_MOST = define("at_most", lambda x, y: float(x <= y), _nothing, _nothing, symbol="<=", generic=True, total=True)
-EQUAL = define("equal", lambda x, y: float(x == y), _nothing, _nothing, symbol="==", generic=True, total=True)
-UNEQUAL = define("unequal", lambda x, y: float(x != y), _nothing, _nothing, symbol="!=", generic=True, total=True)
-SAME = define("same", lambda x, y: float(_has_won(x, y)), _nothing, _nothing, generic=True, total=True)
+LESS = define("less", lambda x, y: float(x < y), nothing, nothing, symbol="<", generic=True, total=True)
+AT_MOST = define("at_most", lambda x, y: float(x <= y), nothing, nothing, symbol="<=", generic=True, total=True)
+EQUAL = define("equal", lambda x, y: float(x == y), nothing, nothing, symbol="==", generic=True, total=True)
+UNEQUAL = define("unequal", lambda x, y: float(x != y), nothing, nothing, symbol="!=", generic=True, total=True)
+SAME = define("same", lambda x, y: float(_has_won(x, y)), nothing, nothing, generic=True, total=True)
 GATE: Operation = define(
     "gate",
     lambda condition, x: x if condition else 0.0,
-    _nothing,
+    nothing,
     lambda z, condition, x: given(condition != 0.0, 1.0),
     generic=True,
     total=True,
 )
 ABS = define("abs", abs, lambda z, x: SIGN(x) if _is_recorded(x) else float(_sign(x)), generic=True, total=True)
-SIGN: Operation = define("sign", lambda x: float(_sign(x)), _nothing, total=True)
-FLOOR = define("floor", lambda x: float(math.floor(x)), _nothing)
-CEIL = define("ceil", lambda x: float(math.ceil(x)), _nothing)
+SIGN: Operation = define("sign", lambda x: float(_sign(x)), nothing, total=True)
+FLOOR = define("floor", lambda x: float(math.floor(x)), nothing)
+CEIL = define("ceil", lambda x: float(math.ceil(x)), nothing)
 TRUNC = define(
     "trunc",
     lambda x: float(math.trunc(x)),
-    _nothing,
+    nothing,
     definition=lambda mp, x: mp.floor(x) if x >= 0 else mp.ceil(x),
 )
-ROUND = define("round", lambda x: float(round(x)), _nothing, definition=lambda mp, x: mp.nint(x))
+ROUND = define("round", lambda x: float(round(x)), nothing, definition=lambda mp, x: mp.nint(x))
 ROUND_DIGITS = define(
     "round_digits",
     lambda x, digits: float(round(x, int(digits))),
-    _nothing,
-    _nothing,
+    nothing,
+    nothing,
     symbol="round",
     definition=lambda mp, x, digits: mp.nint(x * mp.mpf(10) ** digits) / mp.mpf(10) ** digits,
 )
@@ -392,7 +392,7 @@ CLIP = define(
 WHERE: Operation = define(
     "where",
     lambda condition, x, y: x if condition else y,
-    _nothing,
+    nothing,
     lambda z, condition, x, y: given(condition != 0.0, 1.0),
     lambda z, condition, x, y: given(condition == 0.0, 1.0),
     generic=True,

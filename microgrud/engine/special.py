@@ -12,17 +12,13 @@ from typing import Any
 from ..common.numbers import Interval, Number
 from . import kernels, normal, ops
 from .operation import Operation
-from .ops import DIVIDE_IEEE, GAUSSIAN, choose, define, define_over_sequence, given
+from .ops import DIVIDE_IEEE, GAUSSIAN, choose, define, define_over_sequence, given, nothing
 
 OPEN_ZERO_TO_ONE = Interval(0.0, 1.0, low_open=True, high_open=True)
 
 # --- angles, signs and remainders ----------------------------------------------------------------------------------
 
 _DEGREES, _RADIANS = 180.0 / math.pi, math.pi / 180.0
-
-
-def _nothing(z: Number, *_: Number) -> None:
-    return None
 
 
 def _fmod(fmod: Callable[[Any, Any], Number], x: Number, y: Number) -> Number:
@@ -41,7 +37,7 @@ COPYSIGN: Operation = define(
     "copysign",
     math.copysign,
     lambda z, x, y: ops.SIGN(x) * COPYSIGN(1.0, y),
-    _nothing,
+    nothing,
     definition=lambda mp, x, y: abs(x) if y >= 0 else -abs(x),
     total=True,
 )

@@ -96,7 +96,7 @@ class Optimizer:
     #: True if `step` evaluates the loss itself and so needs a closure.
     needs_closure: ClassVar[bool] = False
 
-    #: Whether the last step of this class has made all parameters finite numbers; None if that is not known.
+    #: True if the last step of this class has made all parameters finite numbers; None if that is not known.
     made_finite: bool | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -27,14 +27,14 @@ def with_validation(
 ) -> tuple[Samples, Samples | None]:
     """Return the samples to train on and those to validate on: separate data, or a fraction of the samples.
 
-    Raises:
-        TypeError, ValueError: for invalid data, and if all weights of either are 0.
-
     Args:
         samples: all of them.
         validation: None, a pair (X, y) or a triple (X, y, weights), or a number between 0 and 1.
         seed: the seed of the random choice of the fraction; None takes the last samples.
         stream: the stream that the samples are the first batch of, if they are one.
+
+    Raises:
+        TypeError, ValueError: for invalid data, and if all weights of either are 0.
     """
     if stream is not None and not isinstance(validation, (tuple, list, NoneType)):
         raise ValueError(f"fit: validation: expected a pair (X, y) with batches, got {validation!r}")
