@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..common.numbers import Number, is_real_scalar
+from ..common.words import name_of
 from ..engine import Value, ops, tracing
 from ..engine.copying import differentiating, is_differentiating
 from ..engine.grad_mode import enable_grad, is_recording
@@ -49,7 +50,7 @@ class RecordedCall:
         scalar: bool = False,
         has_aux: bool = False,
     ) -> None:
-        name = getattr(f, "__name__", type(f).__name__)
+        name = name_of(f)
         self.generation = next_generation()
         positions, single = positions_of(argnums, len(args), name)
         parts = [flatten(parameters_in(args[p]), f"argument {p} of {name}") for p in positions]

@@ -17,6 +17,7 @@ from types import MethodType
 from typing import Any, TypeVar
 
 from ..common.numbers import Number
+from ..common.words import name_of
 from ..engine import Value, ops, topological_order, tracing
 from ..engine.copying import differentiating, is_differentiating
 from ..engine.grad_mode import enable_grad, is_recording
@@ -119,7 +120,7 @@ class _Call:
 
     def __init__(self, f: Callable[..., Any], fill: Callable[[Sequence[Number]], Any]) -> None:
         self.f, self.fill = f, fill
-        self.name = getattr(f, "__name__", type(f).__name__)
+        self.name = name_of(f)
         self.inside = is_differentiating()
         self.leaves: list[bool] = []
         self.held: list[Value] = []

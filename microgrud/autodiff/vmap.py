@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..common.arrays import is_array
+from ..common.words import name_of
 from .containers import opened
 from .tables import is_table, table_as_array
 from .trees import Template, as_array, check_unmasked, flatten
@@ -62,7 +63,9 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: int | Sequence[Any]
         replayed = getattr(f, "_over_batches", None)
         found = None if replayed is None else replayed(batches)
         if found is None:
-            flat = [flatten(_call(f, batches.tree.sample(i)), f"the result of {_name(f)}") for i in range(batches.size)]
+            flat = [
+                flatten(_call(f, batches.tree.sample(i)), f"the result of {name_of(f)}") for i in range(batches.size)
+            ]
             rows, structure = [numbers for numbers, _ in flat], flat[0][1]
             for i, (_, own) in enumerate(flat):
                 if (own.shapes, own.paths) != (structure.shapes, structure.paths):
@@ -75,11 +78,6 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: int | Sequence[Any]
         return _stacked(structure.template, structure.shapes, out_axes, batches.in_lists, block)
 
     return f_of_batch
-
-
-def _name(f: Callable[..., Any]) -> str:
-    name: str = getattr(f, "__name__", type(f).__name__)
-    return name
 
 
 def _call(f: Callable[..., Any], given: Any) -> Any:

@@ -1,9 +1,10 @@
-"""Numbers in words, for messages and reports."""
+"""Numbers, names and texts in words, for messages and reports."""
 
 from __future__ import annotations
 
 import itertools
 import unicodedata
+from typing import Any
 
 _PLURALS = {"leaf": "leaves"}
 
@@ -21,6 +22,16 @@ def counted(count: int, noun: str, separator: str = ",") -> str:
     """
     plural = _PLURALS.get(noun, noun + ("es" if noun.endswith("s") else "s"))
     return f"{count:{separator}} {noun if count == 1 else plural}"
+
+
+def name_of(f: Any) -> str:
+    """Return the name of a function, or that of its class if it has none.
+
+    >>> name_of(len), name_of(3.0)
+    ('len', 'float')
+    """
+    name: str = getattr(f, "__name__", type(f).__name__)
+    return name
 
 
 def width_of(text: str) -> int:

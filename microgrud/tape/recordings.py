@@ -17,7 +17,7 @@ import numpy as np
 from ..autodiff.trees import check_unmasked, even_array, flatten, leaves_of, map_leaves
 from ..common.forking import Lock
 from ..common.numbers import is_real_scalar
-from ..common.words import counted
+from ..common.words import counted, name_of
 from ..engine import Value
 from ..engine.vectors import Vector
 from .absent import refuse_if_absent
@@ -66,8 +66,7 @@ class Recordings:
     @property
     def name(self) -> str:
         """Return the name of the function in messages."""
-        name: str = getattr(self.function, "__name__", type(self.function).__name__)
-        return name
+        return name_of(self.function)
 
     @property
     def given_function(self) -> Callable[..., Any]:

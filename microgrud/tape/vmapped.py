@@ -10,6 +10,7 @@ import numpy as np
 
 from ..autodiff.trees import Structure
 from ..autodiff.vmap import Batch, Batches, Block, Node, Part, Shared, leaves_of, moved_axis
+from ..common.words import name_of
 from ..engine.vectors import Vector
 
 
@@ -36,7 +37,7 @@ def function_of_leaves(f: Callable[..., Any], batches: Batches) -> Callable[...,
     kind = inspect.Parameter.POSITIONAL_ONLY
     signature = inspect.Signature([inspect.Parameter(name, kind) for name in names_of(batches)])
     f_of_leaves.__signature__ = signature  # type: ignore[attr-defined]
-    f_of_leaves.__name__ = getattr(f, "__name__", type(f).__name__)
+    f_of_leaves.__name__ = name_of(f)
     return f_of_leaves
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import Phase, assume, given, settings, strategies as st
 
+from ..common.words import name_of
 from .check import Options, call_function, run_check
 from .numbers import Domain, reals
 from .report import GradientError
@@ -93,6 +94,5 @@ def given_gradients(
         accepted += 1
         assume(report.decided)
 
-    name = getattr(f, "__name__", type(f).__name__)
-    gradients_are_right.__name__ = f"gradients_of_{name}_are_right"
+    gradients_are_right.__name__ = f"gradients_of_{name_of(f)}_are_right"
     return gradients_are_right
