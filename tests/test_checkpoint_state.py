@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from microgrud import Value, compile
+from microgrud import Value, checkpoint, compile
 from microgrud.common.jsonfile import ModelFileError
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Module
@@ -521,3 +521,25 @@ def test_the_same_objects_may_continue_in_one_session(tmp_path: Path) -> None:
     sgd = SGD(other.parameters(), lr=0.1)
     scheduled(sgd, other, 2, checkpoint=tmp_path / "b.json")
     assert scheduled(sgd, other, 4, checkpoint=tmp_path / "b.json", resume=True) == expected
+
+
+class Rematerialized(Module):
+    """A model that keeps a checkpointed part of itself."""
+
+    def __init__(self) -> None:
+        self.inner = MLP(1, [2, 1], activation="tanh", rng=0)
+        self.light = checkpoint(self.inner)
+
+    def forward(self, x: Any) -> Any:
+        return self.light(x)
+
+
+def test_a_model_that_keeps_a_checkpointed_part_of_itself_goes_on_from_a_file(tmp_path: Path) -> None:
+    def trained(epochs: int, **options: Any) -> list[float]:
+        model = Rematerialized()
+        fit(model, [[0.1], [0.2], [0.7]], [0.0, 1.0, 0.5], loss=squared_error, epochs=epochs, **options)
+        return model.get_vector().tolist()
+
+    path = tmp_path / "checkpoint"
+    trained(2, checkpoint=path)
+    assert trained(4, checkpoint=path, resume=True) == trained(4)

@@ -71,10 +71,10 @@ def checkpoint(f: Function) -> Function:
     if not callable(f):
         raise TypeError(f"checkpoint: expected a function, got an object of type {type(f).__name__}")
 
-    return _Checkpointed(f)  # type: ignore[return-value]
+    return Checkpointed(f)  # type: ignore[return-value]
 
 
-class _Checkpointed:
+class Checkpointed:
     """A function that keeps no graph.
 
     An object, so that the copy of a model that has one calls the copied model.

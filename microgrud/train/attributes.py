@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autodiff.rematerialization import Checkpointed
 from ..engine import Value
 from ..nn.contents import of_library
 from ..optim.optimizer import plain
@@ -35,6 +36,7 @@ PARTS: Mapping[type, tuple[str, ...]] = {
     **dict.fromkeys((types.MethodType, types.BuiltinFunctionType, types.MethodWrapperType), ("__self__",)),
     partial: ("func", "args", "keywords"),
     Compiled: ("function",),  # the recordings are not state of the model
+    Checkpointed: ("function",),
 }
 #: Types that keep state: an object of an unknown subclass of these must be comparable by its pickle.
 _CHANGING = (Iterator, list, dict, set, deque, random.Random, np.ndarray, Value)
