@@ -33,7 +33,7 @@ from microgrud import (
     value_and_grad,
     vjp,
 )
-from microgrud.nn import MLP, Module
+from microgrud.nn import MLP, BatchNorm1d, Module
 
 
 def close(got: Any, want: Any) -> bool:
@@ -337,3 +337,13 @@ def test_threads_differentiate_one_graph() -> None:
 def test_something_that_cannot_be_called_is_refused() -> None:
     with pytest.raises(TypeError, match="checkpoint: expected a function, got an object of type float"):
         checkpoint(3.0)  # type: ignore[type-var]
+
+
+def test_running_statistics_move_once_for_a_call_and_its_derivatives() -> None:
+    rows = [[1.0, 2.0], [3.0, -1.0], [0.5, 0.0]]
+    norm, plain = BatchNorm1d(2), BatchNorm1d(2)
+    energy = checkpoint(lambda rows: mg.sum([y**3 for row in norm(rows) for y in row]))
+    energy(rows).backward()
+    grad(lambda scale: energy([[scale * x for x in row] for row in rows]))(1.0)
+    plain(rows), plain(rows)
+    assert norm.state_dict() == plain.state_dict()

@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from types import MethodType
 from typing import Any, TypeVar
 
@@ -29,6 +30,13 @@ from .subgraph import Subgraph
 from .trees import Structure, flatten
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_again: ContextVar[bool] = ContextVar("microgrud_evaluated_again", default=False)
+
+
+def is_evaluated_again() -> bool:
+    """Return whether a function is evaluated again for derivatives: what counts calls has counted this one."""
+    return _again.get()
 
 
 def checkpoint(f: Function) -> Function:
@@ -85,6 +93,7 @@ class Checkpointed:
         self.function = f
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the result of the function, as nodes that evaluate it again."""
         if tracing.current() is not None or not is_recording():
             return self.function(*args, **kwargs)
         values, frame = framed((args, kwargs))
@@ -158,7 +167,11 @@ class _Call:
 
     def evaluated_again(self, inputs: list[Number]) -> list[Value]:
         """Return the numbers of the result as nodes; raise if they differ from those of the call."""
-        numbers = list(map(as_value, self.evaluated(inputs)[0]))
+        token = _again.set(True)
+        try:
+            numbers = list(map(as_value, self.evaluated(inputs)[0]))
+        finally:
+            _again.reset(token)
         found = [x._data for x in numbers]
         if len(found) != len(self.results) or any(x != y and (x == x or y == y) for x, y in zip(found, self.results)):
             raise RuntimeError(

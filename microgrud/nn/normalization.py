@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import functions
+from ..autodiff.rematerialization import is_evaluated_again
 from ..common.checks import NOT_NEGATIVE, flag, real
 from ..common.numbers import Interval, Number
 from ..engine import Value, tracing
@@ -158,6 +159,8 @@ class BatchNorm1d(Module):
         variances = [functions.dot(column, column) / count for column in deviations]
         scales = [1.0 / functions.sqrt(variance + self.eps) for variance in variances]
         outputs = [self._normalized(row, means, scales) for row in zip(*columns)]
+        if is_evaluated_again():  # by `checkpoint`, whose first evaluation has moved the statistics
+            return outputs
         for kept, mean, variance in zip(self._running(), means, variances):
             for buffer, new in zip(kept, (_number(mean), _number(variance) * (count / (count - 1)))):
                 if isinstance(buffer, Value):  # otherwise a number that `functional_call` was given
