@@ -221,10 +221,12 @@ def flatten(tree: Any, where: str, exact: bool = False) -> tuple[list[Number], S
 
     def add(leaf: Any, path: str) -> None:
         shape = None
-        is_own = is_array(leaf) or hasattr(type(leaf), "takes_truths")  # which an array of a recording has
-        if isinstance(leaf, Value):
+        if type(leaf) is float or isinstance(leaf, Value):
             numbers.append(leaf)
-        elif is_own or is_table(leaf):
+        elif (
+            (is_own := is_array(leaf) or hasattr(type(leaf), "takes_truths"))  # which an array of a recording has
+            or (not is_real_scalar(leaf) and is_table(leaf))
+        ):
             leaf = leaf if is_own else table_as_array(leaf, where + path)
             check_unmasked(leaf, where + path)
             shape = leaf.shape

@@ -31,7 +31,7 @@ class Activation:
         Raises:
             TypeError: if a user-defined function returns anything but a Value, since the gradient would be lost.
         """
-        if isinstance(x, float):
+        if type(x) is float:
             return self(Value(x)).data  # a user-defined function may call methods
         result = self.function(x)
         if not isinstance(result, Value):

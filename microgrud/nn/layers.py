@@ -136,6 +136,10 @@ class Layer(Module):
         rows = rows_of(x)
         if rows is not None:
             return [self(row) for row in rows]  # type: ignore[return-value]
+        return self._outputs(x)
+
+    def _outputs(self, x: Any) -> Output:
+        """Compute the outputs for one sample."""
         xs = _sample(x, len(self.neurons[0].w), self)
         # The inputs are checked once, not by each neuron: that was half the time of a call on the C engine.
         out = [neuron._output(xs) if type(neuron) is Neuron else neuron(xs) for neuron in self.neurons]
@@ -212,7 +216,7 @@ class MLP(Module):
             return [self(row) for row in rows]  # type: ignore[return-value]
         x = _sample(x, len(self.layers[0].neurons[0].w), self)
         for layer in self.layers:
-            x = layer(x)
+            x = layer._outputs(x) if type(layer) is Layer else layer(x)
         return _OVER_OUTPUTS[self.output](x) if self.output else x  # type: ignore[return-value]
 
     def _arguments(self) -> dict[str, Any]:

@@ -22,7 +22,9 @@ def rows_of(x: Any) -> list[Any] | None:
     """
     if type(x) is list or type(x) is tuple:
         first = type(x[0]) if x else None
-        return list(x) if first is list or first is tuple or (first is not float and x and is_array(x[0])) else None
+        if first is Value or first is float:  # 0.2 us instead of 0.6 for each layer of each call
+            return None
+        return list(x) if first is list or first is tuple or (x and is_array(x[0])) else None
     if is_array(x):
         return list(x) if x.ndim > 1 else None
     columns = columns_of(x) if is_table(x) else None

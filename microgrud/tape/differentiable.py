@@ -74,12 +74,13 @@ class Differentiable(Generic[P, R]):
         recordings = self._recordings
         positions, single = positions_of(argnums, len(args), "value_and_grad", distinct=False)
         inside = (_tracers or _transforms) and is_inside()
-        if not kwargs and not inside and not recordings.weighs(positions):
+        weighs = recordings.settings.weights and recordings.weighs(positions)
+        if not (kwargs or inside or weighs):
             found = recordings.replayed("gradients", args, positions, None)
             if found is not None:
                 value, gradients = found[0]
                 return value, gradients[0] if single else gradients
-        if recordings.weighs(positions):
+        if weighs:
             given = recordings.with_arrays(args)
             connected = inside or recordings.read(args, kwargs).has_values
             return _of_graph(connected, lambda: transforms.value_and_grad(self, argnums)(*given, **kwargs))
