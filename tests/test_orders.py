@@ -322,3 +322,12 @@ def test_the_second_derivative_of_hypot_is_right_however_far_out(x: float) -> No
         true = float(1 / mp.hypot(1, mpf(x)) ** 3)
     for f in (lambda t: mg.hypot(1.0, t), lambda t: mg.norm([1.0, t])):
         assert abs(mg.grad(mg.grad(f))(x) - true) <= 16.0 * math.ulp(true)
+
+
+@pytest.mark.parametrize("x", [1e-19, 1e-21, 1e-100, 1e-160, 1e-300])
+def test_the_derivatives_of_logit_near_zero_overflow_to_infinities(x: float) -> None:
+    second, third = -1.0 / x / x, 2.0 / x / x / x
+    for way in (mg.hessian(mg.logit), mg.jacfwd(mg.jacfwd(mg.logit)), mg.compile(mg.logit).hessian):
+        assert way(x) == pytest.approx(second, rel=1e-14)
+    for slope in (mg.grad(mg.hessian(mg.logit)), mg.compile(mg.grad(mg.hessian(mg.logit)))):
+        assert slope(x) == pytest.approx(third, rel=1e-14)

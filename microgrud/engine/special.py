@@ -98,7 +98,8 @@ def _entr_slope(z: Number, x: Number) -> Number:
 LOGIT = define(
     "logit",
     _logit,
-    lambda z, x: 1.0 / (x * (1.0 - x)),
+    # Below 1e-20, 1 - x is 1; in a derivative of the product, 0 would meet infinity.
+    lambda z, x: choose(x < 1e-20, lambda: 1.0 / x, lambda: 1.0 / (x * (1.0 - x))),
     definition=lambda mp, x: mp.log(x / (1 - x)),
     domain=OPEN_ZERO_TO_ONE,
 )
