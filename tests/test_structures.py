@@ -346,3 +346,24 @@ def test_a_function_of_a_module_may_ask_it_for_its_parameters(held: Any) -> None
     model = MLP(2, [2, 1], rng=0)
     slopes = grad(lambda m: sum(p * p for p in held(m).parameters()) + 0.0 * m([0.5, -1.0]))(model)
     assert numbers(slopes) == {name: 2.0 * p.data for name, p in model.named_parameters()}
+
+
+class Shared(Module):
+    """A module whose class holds its parameter and another module."""
+
+    w = Value(2.0)
+    inner = Linear(1, 1, rng=0)
+
+    def forward(self, x: Any) -> Any:
+        return self.w * self.inner([x]) ** 2
+
+
+def test_parameters_that_a_class_holds_have_derivatives() -> None:
+    model = Shared()
+    inner, names = Shared.inner([3.0]).data, [name for name, _ in model.named_parameters()]
+    first, second = numbers(grad(Shared.forward)(model, 3.0)), numbers(hessian(Shared.forward)(model, 3.0))
+    assert list(first) == list(second) == names
+    assert first["w"] == pytest.approx(inner**2, rel=1e-14)
+    assert first[names[-1]] == second["w"][names[-1]] * 2.0 == pytest.approx(4.0 * inner, rel=1e-14)
+    assert [name for name, _ in model.named_parameters()] == names
+    assert vars(model).keys() <= {"training"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..autodiff.trees import check_unmasked
@@ -371,12 +372,23 @@ def replaced_in(module: Self, parameters: Mapping[str, Number]) -> Self:
     memo |= {id(x): x for x in attributes if isinstance(x, random.Random)}  # a copy would draw the same again
     memo |= {id(known[name]): x for name, x in parameters.items()}
     made = copy.deepcopy(module, memo)
+    _copy_from_classes(made, memo)
     given = Given(x for x in parameters.values() if isinstance(x, Value) and not x.is_leaf)
     numbers = not all(isinstance(x, Value) for x in parameters.values())
     for each in modules_of(made) if given or numbers else ():
         each.__dict__["_given"] = own = Given(given.union(each.__dict__.get("_given", ())))
         own.numbers = numbers
     return made
+
+
+def _copy_from_classes(module: Module, memo: dict[int, Any]) -> None:
+    """Give a copy of a module, and the modules in it, copies of the parameters and modules that their classes hold."""
+    for each in _walk(module):
+        for name, _ in leaves_and(Module, each):
+            attribute = name.partition(".")[0]
+            held = getattr(type(each), attribute, None)
+            if attribute not in each.__dict__ and not isinstance(held, types.MemberDescriptorType):
+                each.__dict__[attribute] = copy.deepcopy(held, memo)
 
 
 def has_parameters(module: Module, known: tuple[Value, ...]) -> bool:
@@ -424,14 +436,19 @@ Named = list[tuple[str, Value]]
 
 def modules_of(module: Module) -> list[Module]:
     """Return a module and all below it, each once, in order and before the modules that it holds."""
+    return list(_walk(module))
+
+
+def _walk(module: Module) -> Iterator[Module]:
+    """Yield the same; what a module holds is read after it was yielded."""
     reached: dict[int, Module] = {}
     waiting = [module]
     while waiting:
         each = waiting.pop()
         if id(each) not in reached:
             reached[id(each)] = each
+            yield each
             waiting.extend(reversed(each.children()))
-    return list(reached.values())
 
 
 def named_leaves(module: Module) -> list[tuple[str, Value]]:
