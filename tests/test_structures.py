@@ -367,3 +367,25 @@ def test_parameters_that_a_class_holds_have_derivatives() -> None:
     assert first[names[-1]] == second["w"][names[-1]] * 2.0 == pytest.approx(4.0 * inner, rel=1e-14)
     assert [name for name, _ in model.named_parameters()] == names
     assert vars(model).keys() <= {"training"}
+
+
+class Closed(Module):
+    """A module with a function that closes over it."""
+
+    def __init__(self) -> None:
+        self.inner = Linear(1, 1, rng=0)
+        self.function = lambda x: self.inner(x)
+
+    def forward(self, x: Any) -> Any:
+        return self.function(x)
+
+
+def test_a_module_that_its_copy_does_not_reach_is_refused() -> None:
+    model, x = Closed(), [2.0]
+    for transform in (grad, jacobian, hessian):
+        with pytest.raises(ValueError, match=r"closes over the module: call methods of the module instead"):
+            transform(lambda m: m(x) ** 2)(model)
+    anchor = MLP(1, [1], rng=0)
+    with no_grad():
+        slopes = grad(lambda m: sum((p - q.detach()) ** 2 for p, q in zip(m.parameters(), anchor.parameters())))(anchor)
+    assert set(slopes.values()) == {0.0}

@@ -71,6 +71,8 @@ class RecordedCall:
                 del aux
             numbers, self.structure = flatten(one_number(result, name, scalar), f"the result of {name}")
         self.outputs = [as_value(x) for x in [*numbers, *others]]
+        if any(hasattr(type(args[p]), "with_parameters") for p in positions):
+            _check_reached(parts, inputs, self.outputs, name)
         del numbers, others, result  # their references to the outputs would count as references from outside
         given_values = any(not x.is_leaf for x in inputs)  # an input that copies a Value is not a leaf
         self.graph = Subgraph(self.outputs, inputs, True, self.generation)
@@ -118,6 +120,28 @@ class RecordedCall:
         numbers = numbers_like(self.arguments, tangents_of(tangents, self.count), "tangents", "arguments")
         self.connected |= is_recording() and any(isinstance(x, Value) for x in numbers)
         return numbers
+
+
+def _check_reached(parts: Sequence[Any], inputs: Sequence[Value], outputs: Sequence[Value], name: str) -> None:
+    """Raise if results depend on a parameter of a module itself, and not on what stands in its place in the copy.
+
+    Raises:
+        ValueError: as for a module with a function that closes over the module, which a copy of it does not know.
+    """
+    given = {id(x): node for x, node in zip((x for own, _ in parts for x in own), inputs)}
+    ends, reached, waiting = {id(x) for x in inputs}, set(), list(outputs)
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in reached:
+            reached.add(id(node))
+            waiting.extend([] if id(node) in ends else [x for x in node._operands if isinstance(x, Value)])
+    for key, node in given.items():
+        if key in reached and id(node) not in reached:
+            raise ValueError(
+                f"{name}: expected a function of the parameters of the module that it is given, got one of those of "
+                "another object, such as a function in an attribute that closes over the module: call methods of the "
+                "module instead, or write .detach() where a parameter is to be a constant"
+            )
 
 
 def numbers_like(wanted: Structure, tree: Any, name: str, of: str) -> list[Number]:
