@@ -6,32 +6,24 @@ import copy
 import os
 import random
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..autodiff.trees import check_unmasked
 from ..common import prediction
 from ..common.display import ShownInNotebooks
 from ..common.jsonfile import ModelFileError
 from ..common.numbers import Number, as_float
 from ..engine import Value, native
 from ..engine.truth import as_operand
-from ..engine.vectors import (
-    Vector,
-    checked_vector,
-    clear_gradients,
-    read_data,
-    read_gradients,
-    write_data,
-    write_gradients,
-)
+from ..engine.vectors import Vector, clear_gradients
 from .contents import LIBRARIES, Given, leaves_and
 from .modelformat import StoredModel, read_model, write_model
+from .vectors import ParameterVectors
 
 Self = TypeVar("Self", bound="Module")
 
 
-class Module(ShownInNotebooks):
+class Module(ParameterVectors, ShownInNotebooks):
     """A part of a network that holds parameters, and modules that hold more of them.
 
     The parameters are the leaf Values among the attributes, and the parameters of the modules found there, each once.
@@ -257,76 +249,6 @@ number, got an object of type list)
         values = {name: x if isinstance(x, Value) else as_operand(x, name) for name, x in parameters.items()}
         return replaced_in(self, {name: Value(x) if isinstance(x, float) else x for name, x in values.items()})
 
-    def get_vector(self) -> Vector:
-        """Return the numbers of the parameters as a new vector, in the order of `parameters()`.
-
-        >>> class Line(Module):
-        ...     def __init__(self):
-        ...         self.slope, self.offset = Value(2.0), Value(1.0)
-        >>> Line().get_vector()
-        array([2., 1.])
-        """
-        parameters = self.parameters()
-        _refuse_while_recording(parameters)
-        return read_data(parameters)
-
-    def set_vector(self, vector: Iterable[float]) -> None:
-        """Set the parameters, in the order of `parameters()`, to the numbers of a vector; gradients stay as they are.
-
-        Raises:
-            TypeError, ValueError: if these are not real numbers, one for each parameter; then none is changed.
-
-        >>> class Line(Module):
-        ...     def __init__(self):
-        ...         self.slope, self.offset = Value(2.0), Value(1.0)
-        >>> line = Line()
-        >>> line.set_vector([3.0, 0.5])
-        >>> line.state_dict()
-        {'slope': 3.0, 'offset': 0.5}
-        """
-        where = f"{type(self).__name__}.set_vector"
-        check_unmasked(vector, where)
-        parameters = self.parameters()
-        _refuse_while_recording(parameters)
-        write_data(parameters, checked_vector(where, vector, len(parameters)))
-
-    def get_gradient_vector(self) -> Vector:
-        """Return the grad of the parameters as a new vector of float64, in the order of `parameters()`.
-
-        Processes that share the samples of a batch (MPI, Dask) add up these vectors.
-
-        >>> class Line(Module):
-        ...     def __init__(self):
-        ...         self.slope, self.offset = Value(2.0), Value(1.0)
-        >>> line = Line()
-        >>> (line.slope * 3.0 + line.offset).backward()
-        >>> line.get_gradient_vector()
-        array([3., 1.])
-        """
-        parameters = self.parameters()
-        _refuse_while_recording(parameters)
-        return read_gradients(parameters)
-
-    def set_gradient_vector(self, vector: Iterable[float]) -> None:
-        """Set the grad of the parameters, in the order of `parameters()`, to the numbers of a vector.
-
-        Raises:
-            TypeError, ValueError: if these are not real numbers, one for each parameter; then none is changed.
-
-        >>> class Line(Module):
-        ...     def __init__(self):
-        ...         self.slope, self.offset = Value(2.0), Value(1.0)
-        >>> line = Line()
-        >>> line.set_gradient_vector([3.0, 0.5])
-        >>> line.offset.grad
-        0.5
-        """
-        where = f"{type(self).__name__}.set_gradient_vector"
-        check_unmasked(vector, where)
-        parameters = self.parameters()
-        _refuse_while_recording(parameters)
-        write_gradients(parameters, checked_vector(where, vector, len(parameters)))
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a model file; for a class of this package, also the arguments of the constructor.
 
@@ -416,12 +338,6 @@ def _refuse_numbers(module: Module) -> None:
             f"{type(module).__name__}.parameters: expected Values, but functional_call was given numbers for "
             "them; give it Values, {name: Value(x)}, if the call asks for the parameters"
         )
-
-
-def _refuse_while_recording(parameters: Sequence[Value]) -> None:
-    """Raise if `compile` is recording: a recording cannot hold what reads or changes the number of a parameter."""
-    for parameter in parameters[:1]:
-        _ = parameter.data
 
 
 def _shortened(names: Sequence[str], most: int = 10) -> str:
