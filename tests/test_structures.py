@@ -389,3 +389,22 @@ def test_a_module_that_its_copy_does_not_reach_is_refused() -> None:
     with no_grad():
         slopes = grad(lambda m: sum((p - q.detach()) ** 2 for p, q in zip(m.parameters(), anchor.parameters())))(anchor)
     assert set(slopes.values()) == {0.0}
+
+
+class Keeping(Module):
+    """A module that keeps a result of its parameter."""
+
+    def __init__(self) -> None:
+        self.w = Value(2.0)
+        self.tripled = [self.w * 3.0]
+
+    def forward(self, x: Any) -> Any:
+        return self.tripled[0] * x
+
+
+def test_a_module_that_keeps_a_result_of_its_parameters_is_refused() -> None:
+    model = Keeping()
+    for transform in (grad, hessian, lambda f: lambda m: functional_call(m, {"w": 1.0}, 1.0)):
+        for mode in (enable_grad(), no_grad()):
+            with mode, pytest.raises(ValueError, match=r"keeps a result of an operation, Keeping\.tripled\.0: compute"):
+                transform(lambda m: m(1.0) ** 2)(model)

@@ -36,11 +36,12 @@ class Given(frozenset[Value]):
 Items = Iterator[tuple[object, object]]
 
 
-def leaves_and(kind: type[Any], x: object, prefix: str = "") -> list[tuple[str, Any]]:
+def leaves_and(kind: type[Any], x: object, prefix: str = "", results: list[str] | None = None) -> list[tuple[str, Any]]:
     """Return the leaf Values and the objects of class `kind` that an object holds, with names such as `layers.0.w`.
 
     The results of operations that stand in the place of parameters are among these. Each container and each plain
-    object is searched once; objects of class `kind` are not searched.
+    object is searched once; objects of class `kind` are not searched. The names of other results of operations are
+    added to `results`, if it is a list.
 
     >>> class Model: ...
     >>> model = Model()
@@ -58,6 +59,8 @@ def leaves_and(kind: type[Any], x: object, prefix: str = "") -> list[tuple[str, 
             if isinstance(item, Value):
                 if item.is_leaf or item in given:
                     found.append((f"{prefix}{key}", item))
+                elif results is not None:
+                    results.append(f"{prefix}{key}")
             elif isinstance(item, kind):
                 found.append((f"{prefix}{key}", item))
             elif type(item) not in _ATOMS and id(item) not in searched:

@@ -289,6 +289,14 @@ def replaced_in(module: Self, parameters: Mapping[str, Number]) -> Self:
             f"with_parameters: expected names of parameters ({', '.join(list(known)[:8])}), got {unexpected[0]!r}; "
             "module.named_parameters() has all of them"
         )
+    kept: list[str] = []
+    for each in modules_of(module):
+        leaves_and(Module, each, f"{type(each).__name__}.", kept)
+    if kept:  # the copy of a result keeps the derivatives of the first order alone
+        raise ValueError(
+            f"{type(module).__name__}: expected a module whose parameters can be replaced, got one that keeps a result "
+            f"of an operation, {kept[0]}: compute it in forward, or keep its .data"
+        )
     memo: dict[int, Any] = {id(leaf): leaf for leaf in leaves_of(module)}
     attributes = [x for each in modules_of(module) for x in vars(each).values()]
     memo |= {id(x): x for x in attributes if isinstance(x, random.Random)}  # a copy would draw the same again
