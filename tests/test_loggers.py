@@ -85,7 +85,7 @@ def test_the_file_is_that_of_the_history_after_each_event(tmp_path: Path) -> Non
 
     history = train([logger, compare], validation=0.2, metric=_first_error)
     assert seen == len(history) + len(history.epochs)
-    table = pd.read_csv(tmp_path / "log.csv")
+    table = pd.read_csv(tmp_path / "log.csv", float_precision="round_trip")
     assert table.loss.tolist() == history.loss
     assert table.validation_loss.dropna().tolist() == [record.validation_loss for record in history.epochs]
 
