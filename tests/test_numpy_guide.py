@@ -47,6 +47,8 @@ def test_the_page_has_both_kinds_of_rows() -> None:
 
 @pytest.mark.parametrize("source", WORKS)
 def test_these_functions_of_arrays_are_differentiable(source: str) -> None:
+    if "einsum" in source and np.lib.NumpyVersion(np.__version__) < "1.25.0":
+        pytest.skip("np.einsum takes no objects before NumPy 1.25")
     check(source, function(source))
 
 
