@@ -7,7 +7,7 @@ from typing import Any
 from agreement_programs import LEAVES, LIST, program
 
 import microgrud
-from microgrud.nn import BatchNorm1d, Dropout, Embedding, LayerNorm, Linear, Module, PReLU, Sequential
+from microgrud.nn import BatchNorm1d, Dropout, Embedding, LayerNorm, Linear, Module, PReLU, Sequential, functional_call
 
 TABLES = (
     ([[0.5, -0.3], [1.2, 0.4], [-0.7, 0.9]],),
@@ -89,3 +89,19 @@ def module_with_forward(w, b):
 @program(*LIST, leaves=LEAVES)
 def frozen_module(w, b):
     return Gated(w, b).freeze()
+
+
+class Line(Module):
+    """A module of two parameters."""
+
+    def __init__(self, w: Any, b: Any) -> None:
+        self.slope, self.offset = w, b
+
+    def forward(self, xs: Any) -> Any:
+        return [self.slope * x * x + self.offset * y for x, y in zip(xs, reversed(xs))]
+
+
+@program(*LIST, leaves=LEAVES)
+def module_called_with_other_parameters(w, b):
+    line = Line(microgrud.Value(9.0), microgrud.Value(9.0))
+    return lambda xs: functional_call(line, {"slope": w * xs[0], "offset": b + xs[1]}, xs)

@@ -37,6 +37,7 @@ def functional_call(module: Module, parameters: Mapping[str, Number], *args: Any
     {'w.0': 0.0, 'b': 0.0}
     """
     given = {
-        name: x if isinstance(x, Value) else as_operand(x, f"functional_call: {name}") for name, x in parameters.items()
+        name: x if isinstance(x, Value) or hasattr(x, "context") else as_operand(x, f"functional_call: {name}")
+        for name, x in parameters.items()  # a number of mpmath, which has a context, keeps its digits
     }
     return replaced_in(module, given)(*args, **kwargs)
