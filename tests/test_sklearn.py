@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import random
@@ -263,22 +262,22 @@ def test_ctrl_c_ends_the_training_of_an_ensemble_and_keeps_its_trained_networks(
 
 
 def test_ctrl_c_keeps_each_network_that_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    train, begun, finished = training.train, itertools.count(), threading.Semaphore(0)
+    train, finished = training._numbered, threading.Semaphore(0)
 
-    def train_until_interrupted(*given: Any) -> Any:
-        if next(begun) == 1:  # the second network, which is at work until all others are finished
-            for _ in range(3):
+    def train_until_interrupted(number: int, *given: Any) -> Any:
+        if number == 1:  # the second network, which is at work until the two after it are finished
+            for _ in range(2):
                 finished.acquire()
-            time.sleep(1.0)  # for the last of them to arrive
+            time.sleep(2.0)  # for the last of them to arrive
             signal.raise_signal(signal.SIGINT)
-        trained = train(*given)
+        trained = train(number, *given)
         finished.release()
         return trained
 
     # A linear model ignores warnings of scikit-learn while it learns, in one thread at the cost of the others.
     options = {"n_estimators": 4, "blend_linear": False}
     whole = classifier(**options).fit(IRIS, NAMES)
-    monkeypatch.setattr(training, "train", train_until_interrupted)
+    monkeypatch.setattr(training, "_numbered", train_until_interrupted)
     with (
         joblib.parallel_config("threading"),
         pytest.warns(UserWarning, match="3 of 4 networks are finished"),
