@@ -1,10 +1,11 @@
-"""Build the two optional extensions in C, which pyproject.toml cannot describe."""
+"""Build the two optional extensions in C, and the description of the package, which pyproject.toml cannot describe."""
 
 from __future__ import annotations
 
 import atexit
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -99,11 +100,23 @@ def _is_newer(name: str, others: list[str]) -> bool:
         return False
 
 
+def description() -> str:
+    """Return the README with absolute addresses, at the tag of this version: the package index has no other files."""
+    (source,) = re.findall(r'^Source = "(.+)"$', Path("pyproject.toml").read_text(encoding="utf-8"), re.M)
+    (version,) = re.findall(r'^__version__ = "(.+)"$', Path("microgrud/version.py").read_text(encoding="utf-8"), re.M)
+    text = Path("README.md").read_text(encoding="utf-8")
+    relative = r"\]\((?!https?:|#)([^)]+)\)"
+    text = re.sub(rf"(!\[[^]]*){relative}", rf"\1]({source}/raw/v{version}/\2)", text)
+    return re.sub(relative, rf"]({source}/blob/v{version}/\1)", text)
+
+
 # Each build has its own folder, so that files left by an earlier build cannot enter it. Objects are in build/.
 build_base = tempfile.mkdtemp(prefix="microgrud-build-")
 atexit.register(shutil.rmtree, build_base, ignore_errors=True)
 
 setup(
+    long_description=description(),
+    long_description_content_type="text/markdown",
     options={"build": {"build_base": build_base}},
     ext_modules=[
         Extension(
