@@ -597,9 +597,9 @@ def test_without_the_extra_drawing_says_so_and_a_notebook_shows_text(monkeypatch
     for name in [name for name in sys.modules if name.startswith(("microgrud.draw", "graphviz"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "graphviz", None)
-    with pytest.raises(ImportError, match=r"microgrud.draw needs graphviz.*pip install 'microgrud\[draw\]'"):
-        importlib.import_module("microgrud.draw")
     value = Value(2.0) * 3.0
+    with pytest.raises(ImportError, match=r"microgrud.draw needs graphviz.*pip install 'microgrud\[draw\]'"):
+        importlib.import_module("microgrud.draw").draw(value).pipe()
     assert value._repr_mimebundle_() == {"text/plain": repr(value)}
 
 

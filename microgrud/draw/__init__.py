@@ -3,15 +3,14 @@
 `draw` shows a graph, a network or the recordings of a compiled function. `backprop_steps` shows the backward pass over
 a graph step by step, `explain` the paths along which a leaf influences a root. `summary` counts the nodes of a graph.
 
-Needs the extra `draw`: pip install 'microgrud[draw]'
+Pictures need the extra `draw`, pip install 'microgrud[draw]', or a function that renders them: `use_renderer`.
 """
 
-from ..common import needs_numpy as needs_numpy
 from .drawing import draw, draw_dot, trace
 from .explanation import Explanation, GradientPath as Path, explain
 from .frames import Frame, Share
 from .player import BackpropSteps, backprop_steps
-from .rendering import Drawing
+from .rendering import Drawing, use_renderer
 from .value_graph import Summary, local_derivatives, summary
 
 __all__ = [
@@ -29,4 +28,5 @@ __all__ = [
     "local_derivatives",
     "summary",
     "trace",
+    "use_renderer",
 ]

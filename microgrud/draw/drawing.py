@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from ..common.checks import instance, one_of, optional, whole
 from ..engine import Value
 from ..nn.module import Module
-from ..tape.compiled import Compiled
-from .compiled import draw_compiled
 from .digraph import GraphWriter
 from .folding import view
 from .network import draw_network
 from .rendering import Drawing, check_format
 from .style import FONT, PORTS
 from .value_graph import read_graph
+
+if TYPE_CHECKING:
+    from ..tape.compiled import Compiled
 
 _MAX_NODES = 60
 
@@ -93,7 +95,9 @@ def draw(
     check_settings(rankdir, digits, max_nodes, depth)
     one_of("neurons", "layers", "nothing", None)("fold", fold)
     drawing = new_drawing(format, rankdir)
-    if isinstance(root, Compiled):
+    if is_compiled(root):
+        from .compiled import draw_compiled
+
         unused = {"parameters": parameters, "inputs": inputs, "depth": depth}
         _refuse("a compiled function", unused, outputs=outputs, expand=_expands_dot(expand), slopes=not slopes)
         if fold == "neurons":
@@ -113,9 +117,16 @@ def draw(
         return drawing
     if _names(outputs, "outputs"):
         raise ValueError("outputs: expected names for a network only; to name the root of a graph, give it a label")
+    root = cast("Value | Sequence[Value]", root)
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
     GraphWriter(view(graph, model, fold, depth, max_nodes), drawing, digits, rankdir, expand_dot, slopes).write()
     return drawing
+
+
+def is_compiled(shown: Any) -> TypeGuard[Compiled[..., Any]]:
+    """Return whether something is a compiled function, without an import of `microgrud.tape`, which needs NumPy."""
+    tape = sys.modules.get("microgrud.tape.compiled")
+    return tape is not None and isinstance(shown, tape.Compiled)
 
 
 def _refuse(what: str, unused: Mapping[str, Any], **changed: Any) -> None:

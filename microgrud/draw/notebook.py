@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..engine import Value
 from ..nn.module import Module
-from ..tape.compiled import Compiled
 from .drawing import draw
 from .folding import neurons_by_layer
+
+if TYPE_CHECKING:
+    from ..tape.compiled import Compiled
 
 
 def mimebundle(shown: Value | Module | Compiled[..., Any]) -> dict[str, str]:
@@ -24,5 +26,5 @@ def mimebundle(shown: Value | Module | Compiled[..., Any]) -> dict[str, str]:
     if isinstance(shown, Value):
         has_picture = not shown.is_leaf
     else:
-        has_picture = bool(shown._recordings.all() if isinstance(shown, Compiled) else neurons_by_layer(shown))
+        has_picture = bool(neurons_by_layer(shown) if isinstance(shown, Module) else shown._recordings.all())
     return {**text, "image/svg+xml": draw(shown)._repr_image_svg_xml()} if has_picture else text

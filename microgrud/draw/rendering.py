@@ -1,4 +1,4 @@
-"""Drawings to bytes: by Graphviz's own `dot` if it is installed, or else by the program of the graphviz-pure wheel."""
+"""Drawings to bytes: by a given function, by Graphviz's own `dot`, or by the program of the graphviz-pure wheel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,29 @@ from typing import Any
 from ..common.checks import instance
 from ..common.files import write_atomically
 from ..common.forking import Lock
+from . import dot
 
 try:
     import graphviz
     from graphviz.backend import dot_command
-except ImportError as error:
-    raise ImportError("microgrud.draw needs graphviz; install it with: pip install 'microgrud[draw]'") from error
+
+    _Digraph: Any = graphviz.Digraph
+except ImportError:  # the text of a drawing, and its picture by a given function, need no other package
+    graphviz, _Digraph = None, dot.Digraph
 
 #: The program of the wheel, the common formats that it writes, and the options of graphviz that work with it.
 _PURE = "graphviz-pure"
 _PURE_FORMATS = ("svg", "png", "jpeg", "jpg", "dot", "gv", "xdot", "json", "plain", "canon")
 _PURE_OPTIONS = ("quiet", "encoding", "raise_if_result_exists", "overwrite_source")
+_FORMATS = frozenset([*_PURE_FORMATS, "pdf"]) if graphviz is None else graphviz.FORMATS
 #: The formats of pictures; the others are formats of the source.
-_PICTURES = graphviz.FORMATS - {"dot", "gv"}
+_PICTURES = _FORMATS - {"dot", "gv"}
 
 #: Held while graphviz is set to the program of the wheel, which is a setting of the whole process.
 _lock = Lock()
+
+#: The function that renders SVG, if one was given.
+_given: Callable[[str], str] | None = None
 
 #: The smallest scale to which a picture shrinks to fit into a page. At this scale, 10-point text is 9 pixels high; the
 #: page scrolls if the picture is still wider.
@@ -39,11 +46,36 @@ _SMALLEST = 0.7
 _PAGE = 700.0
 
 
-class Drawing(graphviz.Digraph):  # type: ignore[misc]
+def use_renderer(render: Callable[[str], str] | None) -> None:
+    """Set the function that renders the SVG of all drawings, such as one that calls Graphviz in a browser.
+
+    With it, pictures as SVG, in notebooks and in the player need no other package and no program. Other formats are
+    still rendered by Graphviz.
+
+    Args:
+        render: a function from DOT to SVG, both as text; None for Graphviz again.
+
+    Raises:
+        TypeError: if it is not callable.
+
+    >>> use_renderer(lambda source: "<svg></svg>")
+    >>> Drawing().pipe("svg", encoding="utf-8")
+    '<svg></svg>'
+    >>> use_renderer(None)
+    """
+    global _given
+    if render is not None and not callable(render):
+        raise TypeError(f"render: expected a function from DOT to SVG, or None, got {type(render).__name__}")
+    _given = render
+
+
+class Drawing(_Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that can be rendered even where Graphviz is not installed.
 
     `render`, `view`, `pipe` and the display in a notebook use the system's `dot`; where it is missing they use the
-    program of the wheel `graphviz-pure`, which pip installs with `microgrud[draw]`.
+    program of the wheel `graphviz-pure`, which pip installs with `microgrud[draw]`. SVG is rendered by the function
+    given to `use_renderer`, if any. Without the package graphviz, a drawing has its own text as `source`, and is
+    rendered by such a function only.
     """
 
     def __repr__(self) -> str:
@@ -51,6 +83,8 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
 
     def pipe(self, format: str | None = None, *args: Any, engine: str | None = None, **options: Any) -> Any:
         """Return the picture as bytes, or as text if an encoding is given; see `graphviz.Digraph.pipe`."""
+        if _given is not None and (format or self.format).lower() == "svg":
+            return _rendered(_given, self.source, options.get("encoding"))
         given = [name for name, option in options.items() if option is not None]
         with _chosen_program(format or self.format, ["these arguments"] if args else given) as more:
             options |= more
@@ -101,18 +135,24 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
         picture = Path(directory or self.directory or "", outfile or "")
         if outfile is not None:
             format = format or _extension(outfile) or self.format
-            if format.lower() not in graphviz.FORMATS:
+            if format.lower() not in _FORMATS:
                 raise ValueError(f"outfile: expected a name that ends in {_known()}, got {os.fspath(outfile)!r}")
         if outfile is None or cleanup is False or (filename is not None and not cleanup):
             if names_picture:
                 outfile, directory = picture, None
+            if _given is not None and (format or self.format).lower() == "svg":
+                raise ValueError(
+                    "render: expected a name that ends in .svg, since a function given to use_renderer makes the "
+                    "picture only; drawing.source is the source"
+                )
             with _chosen_program(format or self.format, options) as more:
                 options |= {"view": view, "cleanup": bool(cleanup), "outfile": outfile, "engine": engine, **more}
                 return str(super().render(filename, directory=directory, quiet_view=quiet_view, **options))
         # The picture only: a source file would have to be removed, and might replace a user's file.
         options.pop("overwrite_source", None)
         if options.pop("raise_if_result_exists", False) and picture.exists():
-            raise graphviz.FileExistsError(f"output file exists: {os.fspath(picture)!r}")
+            error = FileExistsError if graphviz is None else graphviz.FileExistsError
+            raise error(f"output file exists: {os.fspath(picture)!r}")
         data = self.pipe(format, engine=engine, **options)
         picture.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(picture, data)
@@ -151,9 +191,17 @@ def fitting(svg: str) -> str:
     return re.sub(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', styled, svg, count=1)
 
 
+def _rendered(render: Callable[[str], str], source: str, encoding: str | None) -> Any:
+    """Return the SVG of a given function: as text if there is an encoding, as `graphviz.Digraph.pipe` does."""
+    svg = render(source)
+    if not isinstance(svg, str) or "<svg" not in svg:
+        raise TypeError(f"use_renderer: expected the function to return SVG as a str, got {svg!r:.60}")
+    return svg if encoding else svg.encode()
+
+
 def check_format(format: str) -> None:
     """Raise an error for a format that Graphviz does not know."""
-    if instance(str, "a str")("format", format).lower() not in graphviz.FORMATS:
+    if instance(str, "a str")("format", format).lower() not in _FORMATS:
         raise ValueError(f"format: expected {_known()}, got {format!r}")
 
 
@@ -174,6 +222,8 @@ def _chosen_program(format: str, options: Collection[str]) -> Iterator[dict[str,
         ImportError: if there is no program.
     """
     check_format(format)
+    if graphviz is None:
+        raise ImportError(dot.MISSING)
     with _lock:  # another thread may be using the program of the wheel
         program = dot_command.DOT_BINARY
     if shutil.which(os.fspath(program)) is None:
