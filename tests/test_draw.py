@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib
 import os
 import re
@@ -379,12 +380,12 @@ def test_depth_limits_the_drawn_nodes() -> None:
     assert len([n for name, n in objects(drawing)[0].items() if name.startswith("v") and len(cells(n)) > 2]) == 4
     assert "not drawn: 7 nodes" in drawing.source
     assert "*(\u2026), inputs not drawn" in drawing.source
-    assert "x" in boxes(draw(y))
+    assert "x" in boxes(draw(y, fold="nothing"))
 
 
 def test_very_many_operands_are_drawn_as_the_first_and_the_last() -> None:
     xs = [Value(float(k), label=f"x{k}") for k in range(1_000)]
-    drawing = draw(mg.sum(xs))
+    drawing = draw(mg.sum(xs), fold="nothing")
     assert "976 more operands" in drawing.source
     found = boxes(drawing)
     assert "x0" in found
@@ -404,7 +405,10 @@ def test_a_graph_of_a_hundred_thousand_nodes_is_drawn_in_part_with_a_summary(sha
         x, y = Value(0.3), Value(0.4)
         for _ in range(17_000):
             x, y = x * 0.6 + y * 0.8, x * 0.8 - y * 0.6
-    drawing = draw(y)
+    folded = draw(y)
+    assert len(folded.pipe("svg")) < 200_000
+    assert "operations folded: 10" in folded.source
+    drawing = draw(y, fold="nothing")
     assert len(drawing.pipe("svg")) < 200_000
     assert "nodes: " in drawing.source
     assert "not drawn: " in drawing.source
@@ -628,17 +632,14 @@ def test_a_notebook_does_not_take_errors_of_drawing_for_a_module_without_neurons
             shown._repr_mimebundle_()
 
 
-def test_a_large_value_in_a_notebook_counts_the_nodes_that_are_not_drawn() -> None:
+def test_a_large_value_in_a_notebook_is_folded_and_says_how_to_draw_its_nodes() -> None:
     y = Value(1.0)
     for _ in range(1_000):
         y = y * 2.0
-    svg = y._repr_mimebundle_()["image/svg+xml"]
-    assert [text for text in re.findall(r"<text[^>]*>(.*?)</text>", svg) if text in ("not drawn", "941", "940")] == [
-        "not drawn",
-        "941",
-        "940",
-        "940",
-    ]  # the nodes, the depth and the products
+    bundle = y._repr_mimebundle_()
+    written = html.unescape(re.sub(r"<[^>]*>", "|", bundle["image/svg+xml"]))
+    assert "|operations folded: 1,001 nodes in " in written
+    assert '|each node: fold="nothing", max_nodes=1001; more boxes: max_nodes=' in written
 
 
 def test_in_a_notebook_a_picture_takes_no_more_than_the_width_of_the_page() -> None:
@@ -748,7 +749,7 @@ def test_a_wide_network_leaves_the_middle_of_its_layers_out() -> None:
         (
             lambda v: draw(v, fold="all"),
             ValueError,
-            "fold: expected one of 'neurons', 'layers', 'nothing', None, got 'all'",
+            "fold: expected one of 'neurons', 'layers', 'operations', 'nothing', None, got 'all'",
         ),
         (lambda v: draw(v, fold="layers"), ValueError, "fold='layers': expected a model as well"),
         (lambda v: draw(v, model=3), TypeError, "model: expected a Module, got an object of type int"),

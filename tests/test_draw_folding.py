@@ -20,10 +20,11 @@ def inputs_of(model: MLP) -> list[Value]:
     return [Value(0.5 - k, label=f"x{k + 1}") for k in range(len(model.layers[0].neurons[0].w))]
 
 
-@pytest.mark.parametrize("fold", [None, "neurons"])
-def test_all_neurons_of_a_wide_layer_are_drawn(fold: str | None) -> None:
+@pytest.mark.parametrize("most", [None, 60])
+def test_all_neurons_of_a_wide_layer_are_drawn(most: int | None) -> None:
     model = MLP(2, [16, 16, 1], rng=0)
-    drawing = draw(model(inputs_of(model)), model=model, fold=fold)
+    fold = None if most else "neurons"
+    drawing = draw(model(inputs_of(model)), model=model, fold=fold, max_nodes=most)
     found = boxes(drawing)
     assert [title for title in found if title.startswith("layer")] == [
         f"layer {layer}, neuron {k}" for layer, width in ((1, 16), (2, 16), (3, 1)) for k in range(1, width + 1)
@@ -176,7 +177,7 @@ def test_an_edge_into_a_group_says_how_often_it_is_used(layer: tuple[MLP, Value]
 @pytest.mark.parametrize("expand", ["dot", ()])
 def test_a_wide_dot_is_drawn_with_whole_products(expand: str) -> None:
     ws, xs = ([Value(float(k), label=f"{name}{k}") for k in range(100)] for name in "wx")
-    drawing = draw(dot(ws, xs, bias=Value(1.0, label="b")), expand=expand)
+    drawing = draw(dot(ws, xs, bias=Value(1.0, label="b")), expand=expand, fold="nothing")
     shown = [*range(6), *range(94, 100)]
     assert set(boxes(drawing)) - {"root"} == {"b", *(f"{name}{k}" for k in shown for name in "wx")}
     nodes, edges = objects(drawing)
@@ -257,7 +258,7 @@ def test_there_are_no_more_boxes_than_may_be(most: int) -> None:
 
 def test_some_operands_are_drawn_if_not_all_fit() -> None:
     xs = [Value(float(k), label=f"x{k}") for k in range(20)]
-    drawing = draw(mg.sum(xs), max_nodes=10)
+    drawing = draw(mg.sum(xs), fold="nothing", max_nodes=10)
     assert [title for title in boxes(drawing) if title.startswith("x")] == [f"x{k}" for k in range(9)]
     assert cells(boxes(drawing)["not drawn"])[1:] == ["nodes", "11", "depth", "0", "leaves", "11"]
     assert titled_edges(drawing).count(("not drawn", "sum")) == 1

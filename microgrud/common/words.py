@@ -6,7 +6,7 @@ import itertools
 import unicodedata
 from typing import Any
 
-_PLURALS = {"leaf": "leaves"}
+_PLURALS = {"leaf": "leaves", "box": "boxes"}
 
 
 def counted(count: int, noun: str, separator: str = ",") -> str:

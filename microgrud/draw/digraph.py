@@ -45,6 +45,8 @@ class GraphWriter:
         self.marked = False
         #: The least width of a number's cell, in points.
         self.width = 0
+        #: Lines of text below the picture.
+        self.lines: list[str] = []
 
     def write(self) -> None:
         """Write boxes, operations and edges into the drawing."""
@@ -69,7 +71,9 @@ class GraphWriter:
             self._edges_into(group)
         if view.left_out:
             left_out = f"not drawn: {counted(view.left_out, 'node')}"
-            self.drawing.attr(**caption([*summarise(view.graph.order).lines(), left_out]))
+            self.lines = [*summarise(view.graph.order).lines(), left_out, *self.lines]
+        if self.lines:
+            self.drawing.attr(**caption(self.lines))
 
     # --- values ---
 
@@ -120,8 +124,15 @@ class GraphWriter:
         else:
             self._circle(id, node._op or "by hand", node)
             shown, slopes = shown_operands(node), self.slopes_of(node)
+            joined: set[Group] = set()
             for k in shown:
-                self._edge(node, k, id, slopes[k])
+                operand = node._operands[k]
+                box = self.view.box_of(operand) if isinstance(operand, Value) else None
+                if not isinstance(box, Group) or box.made_by_model:
+                    self._edge(node, k, id, slopes[k])
+                elif box not in joined:
+                    joined.add(box)
+                    self._edge(node, k, id, None, labelled=False)
             hidden = self._hidden(node, shown, id)
             if hidden:
                 self._rest(id, f"{hidden:,} more operands")
@@ -201,20 +212,32 @@ class GraphWriter:
     # --- groups ---
 
     def _group(self, group: Group) -> None:
-        rows = [
-            f'<TR><TD COLSPAN="2" BGCOLOR="{BOX_STYLES[Kind.PARAMETER].title}"><B>{escaped(group.title)}</B></TD></TR>'
-        ]
-        rows += [f'<TR><TD COLSPAN="2">{escaped(line)}</TD></TR>' for line in group.lines]
-        outputs = [x for x in group.nodes if not x.is_leaf and x in self.used_outside] or group.nodes[-1:]
-        data = [x.data for x in outputs]
-        rows.append(_row("out" if len(data) == 1 else "outputs", _range(data, self.digits)))
-        grads = [self.grads[x] for x in outputs if x in self.grads]
-        strongest = max(grads, key=abs, default=0.0)
-        text = _range(grads, self.digits) if grads else "\u2013"
-        rows.append(_row("grad" if len(data) == 1 else "grads", text, tint(strongest, self.largest)))
+        made = [x for x in group.nodes if not x.is_leaf]
+        outputs = [x for x in made if x in self.used_outside] or group.nodes[-1:]
+        colour = BOX_STYLES[Kind.PARAMETER if group.made_by_model else Kind.RESULT].title
+        rows = [f'<TR><TD COLSPAN="4" BGCOLOR="{colour}"><B>{escaped(group.title)}</B></TD></TR>']
+        rows += [f'<TR><TD COLSPAN="4">{escaped(line)}</TD></TR>' for line in group.lines]
+        if group.made_by_model:
+            rows += self._ranges("out" if len(outputs) == 1 else "outputs", outputs)
+        else:
+            leaves = [x for x in group.nodes if x.is_leaf]
+            for name, nodes in (("out" if len(outputs) == 1 else "outputs", outputs), (_count(leaves), leaves)):
+                if nodes and (made or nodes is leaves):
+                    rows.append("".join(self._ranges(name, nodes)).replace("</TR><TR>", ""))
         look = {"shape": "box3d", "style": "filled", "fillcolor": "#ffffff"}
         tooltip = literal(f"{group.title}: {counted(len(group.nodes), 'node')}")
         self.drawing.node(self.ids[group], table(rows), tooltip=tooltip, **look)
+
+    def _ranges(self, name: str, nodes: Sequence[Value]) -> list[str]:
+        """Return a row with the range of the data of nodes, and one with that of their grads."""
+        data = [self.data[x] for x in nodes]
+        grads = [self.grads[x] for x in nodes if x in self.grads]
+        strongest = max(grads, key=abs, default=0.0)
+        text = _range(grads, self.digits) if grads else "\u2013"
+        return [
+            _row(name, _range(data, self.digits)),
+            _row("grad" if len(data) == 1 else "grads", text, tint(strongest, self.largest)),
+        ]
 
     def _keep_in_order(self, groups: Sequence[Group]) -> None:
         """Put the neurons of a layer into one rank in their order, and likewise the leaves that they use.
@@ -255,6 +278,10 @@ class GraphWriter:
         hidden = self.view.count_hidden(group)
         if hidden:
             self._rest(id, f"{hidden:,} more operands")
+
+
+def _count(leaves: Sequence[Value]) -> str:
+    return counted(len(leaves), "leaf")
 
 
 #: The words for leaves in the box that counts them.

@@ -10,23 +10,21 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from ..common.checks import instance, one_of, optional, whole
 from ..engine import Value
 from ..nn.module import Module
-from .digraph import GraphWriter
+from .fitting import MAX_NODES, Writing, fitting_drawing, new_drawing
 from .folding import view
 from .network import draw_network
 from .rendering import Drawing, check_format
-from .style import FONT, PORTS
+from .style import PORTS
 from .value_graph import read_graph
 
 if TYPE_CHECKING:
     from ..tape.compiled import Compiled
 
-_MAX_NODES = 60
-
 
 def draw(
     root: Value | Sequence[Value] | Module | Compiled[..., Any],
     format: str = "svg",
-    rankdir: str = "LR",
+    rankdir: str | None = None,
     *,
     model: Module | None = None,
     parameters: Any = None,
@@ -36,7 +34,7 @@ def draw(
     fold: str | None = None,
     expand: Collection[str] = (),
     depth: int | None = None,
-    max_nodes: int = _MAX_NODES,
+    max_nodes: int | None = None,
     slopes: bool = True,
     digits: int = 4,
     path: int | None = None,
@@ -60,7 +58,8 @@ def draw(
         root: a Value or several, a Module, or a compiled function.
         format: the format of the file that `render()` writes if the extension of its name does not select one: "svg",
             "png", or with Graphviz installed "pdf".
-        rankdir: the direction in which the graph grows: "LR", "TB", "RL" or "BT".
+        rankdir: the direction in which the graph grows: "LR", "TB", "RL" or "BT"; by default "TB" if operations are
+            folded, and "LR" otherwise.
         model: the Module that made the graph: its parameters are marked and named, and its neurons and layers can be
             folded.
         parameters: Values, or another Module, whose leaves are marked as parameters.
@@ -68,11 +67,14 @@ def draw(
             by default x1, x2, ...
         outputs: for a network, the names of its outputs; by default they have none.
         names: names for nodes without a label.
-        fold: "neurons" or "layers" draws each neuron or layer of the model as one box, "nothing" draws none of them
-            so; the default is the first of nothing, neurons and layers that fits into `max_nodes`.
+        fold: "neurons" or "layers" draws each neuron or layer of the model as one box, "operations" draws operations
+            that repeat or follow each other as one box, and "nothing" each node. The default is the first of nothing,
+            neurons, layers and operations whose picture is at most about 900 pixels wide and high, or of at most
+            `max_nodes` boxes, if given. The text below the picture says what was folded.
         expand: operations to draw in parts: `expand=["dot"]` draws each sum of products as products and a sum.
         depth: the number of operations below the root to draw; by default as many as fit into `max_nodes`.
-        max_nodes: the most boxes to draw; one more box counts the nodes further from the root.
+        max_nodes: the most boxes to draw, by default 60. With `fold` or `depth`, one more box counts the nodes further
+            from the root.
         slopes: whether to write the local derivatives on the edges.
         digits: the number of significant digits; hovering over a box shows all of them.
         path: for a compiled function, the number of the recording to draw, from 1; by default all, or the first four.
@@ -93,16 +95,16 @@ def draw(
     """
     check_format(format)
     check_settings(rankdir, digits, max_nodes, depth)
-    one_of("neurons", "layers", "nothing", None)("fold", fold)
-    drawing = new_drawing(format, rankdir)
+    one_of("neurons", "layers", "operations", "nothing", None)("fold", fold)
+    drawing = new_drawing(format, rankdir or "LR")
     if is_compiled(root):
         from .compiled import draw_compiled
 
         unused = {"parameters": parameters, "inputs": inputs, "depth": depth}
         _refuse("a compiled function", unused, outputs=outputs, expand=_expands_dot(expand), slopes=not slopes)
-        if fold == "neurons":
-            raise ValueError("fold: expected 'layers', 'nothing' or None for a compiled function, got 'neurons'")
-        draw_compiled(root, drawing, digits, path, fold, max_nodes, model, names, rankdir)
+        if fold in ("neurons", "operations"):
+            raise ValueError(f"fold: expected 'layers', 'nothing' or None for a compiled function, got {fold!r}")
+        draw_compiled(root, drawing, digits, path, fold, max_nodes or MAX_NODES, model, names, rankdir or "LR")
         return drawing
     if path is not None:
         raise ValueError(f"path: expected None for anything but a compiled function, got {path!r}")
@@ -112,15 +114,17 @@ def draw(
     expand_dot = _expands_dot(expand)
     if isinstance(root, Module):
         unused = {"model": model, "parameters": parameters, "names": names, "fold": fold, "depth": depth}
-        _refuse("a network", unused, expand=expand_dot, max_nodes=max_nodes != _MAX_NODES, slopes=not slopes)
-        draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"), rankdir)
+        _refuse("a network", unused, expand=expand_dot, max_nodes=max_nodes is not None, slopes=not slopes)
+        draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"), rankdir or "LR")
         return drawing
     if _names(outputs, "outputs"):
         raise ValueError("outputs: expected names for a network only; to name the root of a graph, give it a label")
     root = cast("Value | Sequence[Value]", root)
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
-    GraphWriter(view(graph, model, fold, depth, max_nodes), drawing, digits, rankdir, expand_dot, slopes).write()
-    return drawing
+    writing = Writing(format, rankdir, digits, expand_dot, slopes)
+    if depth is not None or fold in ("neurons", "layers", "nothing"):
+        return writing.drawing(view(graph, model, fold, depth, max_nodes or MAX_NODES))
+    return fitting_drawing(graph, model, fold, max_nodes, writing)
 
 
 def is_compiled(shown: Any) -> TypeGuard[Compiled[..., Any]]:
@@ -157,22 +161,14 @@ def _expands_dot(expand: Any) -> bool:
     return bool(operations)
 
 
-def check_settings(rankdir: str, digits: int, max_nodes: float, depth: float | None = None) -> None:
+def check_settings(rankdir: str | None, digits: int, max_nodes: float | None, depth: float | None = None) -> None:
     """Raise an error for an unknown direction and for numbers that are too small; nodes and depth may be infinite."""
-    one_of(*PORTS)("rankdir", rankdir)
+    if rankdir is not None:
+        one_of(*PORTS)("rankdir", rankdir)
     whole(1)("digits", digits)
     for name, number, least in (("max_nodes", max_nodes, 1), ("depth", depth, 0)):
         if number is not None and not instance(Real, "a number")(name, number) >= least:
             raise ValueError(f"{name}: expected at least {least}, got {number}")
-
-
-def new_drawing(format: str, rankdir: str) -> Drawing:
-    """Return an empty drawing with the fonts and distances that all pictures share."""
-    drawing = Drawing("graph", format=format)
-    drawing.attr(rankdir=rankdir, ranksep="0.35", nodesep="0.18", bgcolor="transparent")
-    drawing.attr("node", fontname=FONT, fontsize="11", margin="0.04")
-    drawing.attr("edge", fontname=FONT, fontsize="10", arrowsize="0.6", penwidth="0.8")
-    return drawing
 
 
 def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Drawing:

@@ -25,12 +25,14 @@ class Group:
         lines: the text in the box.
         place: the numbers of the layer and the neuron, from 0; a group for a layer has that of its first neuron.
         nodes: the nodes in the group, parameters first, and the others in topological order.
+        made_by_model: True for a neuron or a layer, False for operations.
     """
 
     title: str
     lines: list[str]
     place: tuple[int, int]
     nodes: list[Value] = field(default_factory=list)
+    made_by_model: bool = True
 
 
 @dataclass
@@ -58,6 +60,10 @@ class View:
     def box_of(self, node: Value) -> Box:
         """Return the box that stands for a node as an operand: its group, or the node itself, as for every root."""
         return node if self.graph.kinds[node] is Kind.ROOT else self.group_of.get(node, node)
+
+    def count_boxes(self) -> int:
+        """Count the boxes of the whole graph."""
+        return len({self.box_of(node) for node in self.graph.order}.union(self.group_of.values()))
 
     def makers(self, box: Box) -> list[Box]:
         """Return the boxes of a box's operands; if there are very many, the shown ones and all groups."""
@@ -103,12 +109,18 @@ def view(graph: ValueGraph, model: Module | None, fold: str | None, depth: int |
         depth: the number of operations below a root to draw; None for as many as fit.
         max_nodes: the most boxes.
     """
-    chosen = View(graph, [])
+    group_of: dict[Value, Group] = {}
     if model is not None and fold != "nothing":
         for unit in [fold] if fold else [None, "neurons", "layers"]:
-            chosen.group_of = {} if unit is None else _groups(graph, model, unit)
-            if len({chosen.box_of(node) for node in graph.order}.union(chosen.group_of.values())) <= max_nodes:
+            group_of = {} if unit is None else groups_of(graph, model, unit)
+            if View(graph, [], group_of=group_of).count_boxes() <= max_nodes:
                 break
+    return view_of(graph, group_of, depth, max_nodes)
+
+
+def view_of(graph: ValueGraph, group_of: dict[Value, Group], depth: int | None, max_nodes: int) -> View:
+    """Choose the boxes to draw of a graph with these groups: see `view`."""
+    chosen = View(graph, [], group_of=group_of)
     distance = _distances(chosen)
     near = {box for box, d in distance.items() if d <= depth} if depth is not None else _nearest(distance, max_nodes)
     chosen.drawn = [node for node in graph.order if node in near]
@@ -117,7 +129,7 @@ def view(graph: ValueGraph, model: Module | None, fold: str | None, depth: int |
     chosen.groups = sorted(last, key=last.__getitem__)
     makers = {node: chosen.makers(node) for node in chosen.drawn}
     chosen.cut = {node for node, boxes in makers.items() if boxes and near.isdisjoint(boxes)}
-    chosen.too_deep = _too_deep(chosen, near)
+    chosen.too_deep = _too_deep(chosen, near) if len(near) < len(distance) else []
     shown = {*chosen.drawn, *(node for group in chosen.groups for node in group.nodes)}
     chosen.left_out = len(graph.order) - len(shown)
     return chosen
@@ -173,7 +185,7 @@ def _too_deep(chosen: View, near: set[Box]) -> list[Value]:
 # --- neurons and layers ---
 
 
-def _groups(graph: ValueGraph, model: Module, unit: str) -> dict[Value, Group]:
+def groups_of(graph: ValueGraph, model: Module, unit: str) -> dict[Value, Group]:
     """Return the group of each node that a neuron of the model made: one group for each neuron, or for each layer."""
     layers = neurons_by_layer(model)
     owner = _owners_of_parameters(layers)

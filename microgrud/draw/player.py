@@ -17,7 +17,8 @@ from ..common.files import write_atomically
 from ..common.forking import CachedAttribute
 from ..engine import Value
 from .digraph import GraphWriter
-from .drawing import check_settings, new_drawing
+from .drawing import check_settings
+from .fitting import new_drawing
 from .folding import view
 from .frames import Frame, frames_of, names_of_all
 from .moving import moving_picture

@@ -16,6 +16,7 @@ from ..common.checks import instance
 from ..common.files import write_atomically
 from ..common.forking import Lock
 from . import dot
+from .metrics import fitted
 
 try:
     import graphviz
@@ -88,7 +89,11 @@ class Drawing(_Digraph):  # type: ignore[misc]
         given = [name for name, option in options.items() if option is not None]
         with _chosen_program(format or self.format, ["these arguments"] if args else given) as more:
             options |= more
-            return super().pipe(options.pop("format"), *args, engine=engine, **options)
+            made = options.pop("format")
+            picture = super().pipe(made, *args, engine=engine, **options)
+        if made != "svg":
+            return picture
+        return fitted(picture) if isinstance(picture, str) else fitted(picture.decode()).encode()
 
     def _repr_image_svg_xml(self) -> str:
         """Return the picture for a notebook, in which it takes no more than the width of the page."""
@@ -196,7 +201,7 @@ def _rendered(render: Callable[[str], str], source: str, encoding: str | None) -
     svg = render(source)
     if not isinstance(svg, str) or "<svg" not in svg:
         raise TypeError(f"use_renderer: expected the function to return SVG as a str, got {svg!r:.60}")
-    return svg if encoding else svg.encode()
+    return fitted(svg) if encoding else fitted(svg).encode()
 
 
 def check_format(format: str) -> None:
