@@ -1,0 +1,130 @@
+"""A function of two numbers as a heat map with contour lines, computed in pure Python."""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+
+from .svg import Scale
+
+#: The points of the grid along each axis, and the number of contour lines.
+_POINTS = 45
+_LEVELS = 11
+#: Colours from low to high.
+_COLOURS = ((49, 104, 142), (96, 158, 170), (158, 202, 190), (219, 234, 208), (252, 246, 227))
+
+
+def grid(x: Scale, y: Scale) -> list[tuple[float, float]]:
+    """Return the points of the heat map, row by row from below."""
+    xs, ys = ([s.low + (s.high - s.low) * k / (_POINTS - 1) for k in range(_POINTS)] for s in (x, y))
+    return [(a, b) for b in ys for a in xs]
+
+
+def heat_map(heights: Sequence[float], x: Scale, y: Scale) -> str:
+    """Return the heat map and its contour lines as SVG.
+
+    Levels are such that the areas between neighbouring lines are equal: a valley shows as well as a cliff.
+
+    Args:
+        heights: the number at each point of the grid; where it is not finite, the map is transparent.
+        x: the horizontal scale.
+        y: the vertical scale.
+    """
+    finite = sorted(h for h in heights if math.isfinite(h)) or [0.0]
+    quantiles = [finite[(len(finite) - 1) * k // 64] for k in range(65)]
+    rows = [heights[k : k + _POINTS] for k in range(0, len(heights), _POINTS)]
+    half_x, half_y = (abs(s.end - s.start) / (_POINTS - 1) / 2.0 for s in (x, y))
+    image = (
+        f'<image x="{x.start - half_x:.2f}" y="{y.end - half_y:.2f}" width="{x.end - x.start + 2 * half_x:.2f}" '
+        f'height="{y.start - y.end + 2 * half_y:.2f}" preserveAspectRatio="none" href="data:image/png;base64,'
+        f'{base64.b64encode(_png([[_colour(h, quantiles) for h in row] for row in reversed(rows)])).decode()}"/>'
+    )
+    levels = sorted({quantiles[64 * k // (_LEVELS + 1)] for k in range(1, _LEVELS + 1)})
+    column = (x.end - x.start) / (_POINTS - 1)
+    line = (y.end - y.start) / (_POINTS - 1)
+
+    def place(point: tuple[float, float]) -> str:
+        return f"{x.start + column * point[0]:.1f} {y.start + line * point[1]:.1f}"
+
+    outline = "".join("M" + "L".join(map(place, path)) for level in levels for path in contour(rows, level))
+    return f'{image}<path class="contour" d="{outline}"/>'
+
+
+def _colour(height: float, quantiles: Sequence[float]) -> bytes:
+    """Return red, green, blue and opacity of a height, by the part of the map that is lower."""
+    if not math.isfinite(height):
+        return bytes(4)
+    below = sum(q < height for q in quantiles)
+    inside = 0.0
+    if 0 < below < len(quantiles):
+        low, high = quantiles[below - 1], quantiles[below]
+        inside = (height - low) / (high - low) if high > low else 0.0
+    position = min(1.0, max(0.0, (below - 1 + inside) / (len(quantiles) - 1))) * (len(_COLOURS) - 1)
+    k = min(int(position), len(_COLOURS) - 2)
+    mixed = [round(a + (b - a) * (position - k)) for a, b in zip(_COLOURS[k], _COLOURS[k + 1])]
+    return bytes([*mixed, 255])
+
+
+def _png(rows: Sequence[Sequence[bytes]]) -> bytes:
+    """Return an image of pixels in red, green, blue and opacity as a PNG file."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 6, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + b"".join(row) for row in rows), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def contour(rows: Sequence[Sequence[float]], level: float) -> list[list[tuple[float, float]]]:
+    """Return the lines along which a function on a grid has a level, in columns and rows of the grid.
+
+    By marching squares: a line crosses those edges of a cell whose ends lie on both sides of the level.
+
+    >>> contour([[0.0, 1.0], [0.0, 1.0]], 0.25)
+    [[(0.25, 0.0), (0.25, 1.0)]]
+    """
+    neighbours: dict[tuple[float, float], list[tuple[float, float]]] = {}
+    for j in range(len(rows) - 1):
+        for i in range(len(rows[0]) - 1):
+            corners = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)]
+            heights = [rows[b][a] for a, b in corners]
+            if not all(map(math.isfinite, heights)):
+                continue
+            crossings = []
+            for k in range(4):
+                a, b = heights[k - 1], heights[k]
+                if (a < level) != (b < level):
+                    crossings.append(_crossing(corners[k - 1], corners[k], a, b, level))
+            if len(crossings) == 4 and (sum(heights) / 4.0 < level) == (heights[0] < level):
+                crossings = crossings[1:] + crossings[:1]  # a saddle: the middle decides which corners belong together
+            for start, end in zip(crossings[::2], crossings[1::2]):
+                neighbours.setdefault(start, []).append(end)
+                neighbours.setdefault(end, []).append(start)
+    return _joined(neighbours)
+
+
+def _crossing(start: tuple[int, int], end: tuple[int, int], a: float, b: float, level: float) -> tuple[float, float]:
+    """Return the point between two corners with heights a and b at which a line has the level."""
+    if start > end:  # from either cell the same point
+        start, end, a, b = end, start, b, a
+    part = (level - a) / (b - a)
+    return start[0] + part * (end[0] - start[0]), start[1] + part * (end[1] - start[1])
+
+
+def _joined(neighbours: dict[tuple[float, float], list[tuple[float, float]]]) -> list[list[tuple[float, float]]]:
+    """Return the pieces between neighbouring points as lines, open ones from end to end first."""
+    paths = []
+    for first in sorted(neighbours, key=lambda point: len(neighbours[point]) != 1):
+        while neighbours[first]:
+            path = [first]
+            while neighbours[path[-1]]:
+                here = path[-1]
+                there = neighbours[here].pop()
+                neighbours[there].remove(here)
+                path.append(there)
+            paths.append(path)
+    return paths

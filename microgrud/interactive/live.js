@@ -1,0 +1,37 @@
+// What the scripts of all widgets use: numbers in words, scales, outlines and sliders, as in svg.py.
+var MINUS = "\u2212";
+function short(x, digits) {
+  if (x !== x || x - x !== 0) { return x !== x ? "nan" : x > 0 ? "inf" : MINUS + "inf"; }
+  digits = digits || 6;
+  var parts = Math.abs(x).toExponential(digits - 1).split("e"), exponent = Number(parts[1]), text;
+  if (exponent < -4 || exponent >= digits) {
+    var size = Math.abs(exponent);
+    text = stripped(parts[0]) + "e" + (exponent < 0 ? MINUS : "+") + (size < 10 ? "0" : "") + size;
+  } else {
+    text = stripped(Math.abs(x).toFixed(Math.max(0, digits - 1 - exponent)));
+  }
+  return (x < 0 ? MINUS : "") + text;
+}
+function stripped(text) { return text.indexOf(".") < 0 ? text : text.replace(/\.?0+$/, ""); }
+function pixel(scale, x) {
+  var low = scale[0], high = scale[1];
+  if (scale[4]) { low = Math.log10(low); high = Math.log10(high); x = Math.log10(Math.max(x, 1e-300)); }
+  return Math.max(-4000, Math.min(4000, scale[2] + (scale[3] - scale[2]) * ((x - low) / (high - low))));
+}
+function place(scales, point) { return pixel(scales[0], point[0]).toFixed(1) + " " + pixel(scales[1], point[1]).toFixed(1); }
+function lines(scales, points) { return points.length ? "M" + points.map(place.bind(null, scales)).join("L") : ""; }
+function dots(scales, points) { return points.map(function (p) { return "M" + place(scales, p) + "h0"; }).join(""); }
+// A slider over a list of numbers; calls back with the number that is chosen.
+function choose(root, name, numbers, index, changed) {
+  var slider = root.querySelector("input[data-of='" + name + "']");
+  function show(k) {
+    var text = short(numbers[k]);
+    slider.value = k;
+    slider.setAttribute("aria-valuetext", text);
+    slider.parentNode.querySelector("output").textContent = text;
+  }
+  slider.max = numbers.length - 1;
+  slider.addEventListener("input", function () { show(Number(slider.value)); changed(numbers[Number(slider.value)]); });
+  show(index);
+  return show;
+}

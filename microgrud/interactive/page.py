@@ -1,0 +1,113 @@
+"""The frame of the widgets: HTML with a picture, words, a style and a script, in a notebook or as a page of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import os
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any, ClassVar
+
+from ..common.files import write_atomically
+
+#: Colours of paper, ink and curves. Those of the curves are from the palette of Okabe and Ito, darker or lighter.
+_LIGHT = (
+    "--paper:#fff;--ink:#1f2328;--faint:#57606a;--line:#d8dee4;--button:#f3f5f7;--focus:#0b62c4;"
+    "--c0:#0072b2;--c1:#c04f00;--c2:#007a57;--c3:#a6004f;--c4:#6b4fa0;--c5:#7a6400;color-scheme:light;"
+)
+_DARK = (
+    "--paper:#16191d;--ink:#e6edf3;--faint:#9da7b1;--line:#3d444d;--button:#262c33;--focus:#79c0ff;"
+    "--c0:#56b4e9;--c1:#ff9a52;--c2:#35c79b;--c3:#f08bc0;--c4:#b9a2ec;--c5:#d9c250;color-scheme:dark;"
+)
+
+
+def source(name: str) -> str:
+    """Return the text of a file of this package, without comments and indentation if it is a script or a style."""
+    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return re.sub(r"^\s*(?://.*\n)?", "", text, flags=re.MULTILINE)
+
+
+def style() -> str:
+    """Return the style of all widgets, with the colours of light and dark pages in the places where each holds."""
+    return Template(source("live.css")).substitute(light=_LIGHT, dark=_DARK)
+
+
+class Widget:
+    """A picture that shows itself in notebooks and pages: static where no scripts run, otherwise with controls.
+
+    A subclass sets `_scripts`, and defines `_words`, `_body`, `_settings` and `_title`. Its `repr` is in words.
+    """
+
+    #: The scripts of the widget, by file name; the last defines `start(root, settings)`.
+    _scripts: ClassVar[tuple[str, ...]] = ()
+
+    def _title(self) -> str:
+        """Return the name of the widget for a screen reader, and of its page."""
+        raise NotImplementedError
+
+    def _words(self) -> list[str]:
+        """Return the sentences that say what the picture shows."""
+        raise NotImplementedError
+
+    def _body(self) -> str:
+        """Return the HTML of pictures, controls and words."""
+        raise NotImplementedError
+
+    def _settings(self) -> Mapping[str, Any]:
+        """Return the numbers that the script starts from, without infinity and NaN."""
+        return {}
+
+    def html(self) -> str:
+        """Return the widget as HTML that needs nothing else: picture, words, style and script."""
+        script, mark = "", ""
+        if self._scripts:
+            code = "\n".join(map(source, self._scripts))
+            mark = hashlib.sha256(code.encode()).hexdigest()[:12]
+            # A notebook may run the script outside of its section, or twice, and a page may hold several widgets.
+            script = (
+                f"<script>\n(function () {{\n{code}"
+                f"document.querySelectorAll('.microgrud-live[data-script=\"{mark}\"]').forEach(function (root) {{\n"
+                "if (root.microgrudReady) { return; }\nroot.microgrudReady = true;\n"
+                "start(root, JSON.parse(root.dataset.settings));\n});\n})();\n</script>\n"
+            )
+        settings = html.escape(json.dumps(self._settings(), allow_nan=False, separators=(",", ":")))
+        return (
+            f'<section class="microgrud-live" role="group" aria-label="{html.escape(self._title())}" '
+            f'data-script="{mark}" data-settings="{settings}">\n<style>\n{style()}</style>\n'
+            f"{self._body()}\n{script}</section>\n"
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the widget as a page of its own.
+
+        Args:
+            path: the file to write; its name ends in .html or .htm.
+
+        Raises:
+            ValueError: for another extension, since a browser would not show the page.
+            OSError: if the file cannot be written.
+        """
+        if Path(path).suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"path: expected a name that ends in .html or .htm, got {os.fspath(path)!r}")
+        page = (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            '<meta name="color-scheme" content="light dark">\n'
+            f'<title>{html.escape(self._title())}</title>\n<link rel="icon" href="data:,"></head>\n'
+            f"<body>\n{self.html()}</body></html>\n"
+        )
+        write_atomically(path, page.encode())
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self.html()}
+
+    def __repr__(self) -> str:
+        return "\n".join(self._words())

@@ -1,0 +1,180 @@
+"""A function of a few numbers as a program for JavaScript: a straight line of operations for each way it branches."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from importlib import resources
+from typing import Any
+
+from ..autodiff.gradients import numbers_of_gradient
+from ..engine import Value
+from ..engine.grad_mode import no_grad
+from .recording import Path, ProgramError, record
+
+#: The most ways through the branches of a function that a program may have.
+_MOST_PATHS = 32
+#: The points at which a program is compared with its function.
+_MOST_CHECKED = 12
+#: Operations that the page does not compute: their algorithms need integers of any size, or tables of numbers.
+REFUSED = frozenset({
+    "round_digits", "polygamma", "digamma", "lgamma", "gamma", "polygamma_difference", "betaln", "beta", "bessel_i",
+    "i0", "i1", "mills", "ndtr", "log_ndtr", "ndtri", "erfinv", "sinc", "sinc_derivative", "power_log", "erf", "erfc",
+    "gelu", "gelu_slope",
+})  # fmt: skip
+
+
+@functools.cache
+def javascript() -> str:
+    """Return the operations and the evaluator in JavaScript, which define `operations` and `evaluate`."""
+    return resources.files(__package__).joinpath("operations.js").read_text(encoding="utf-8")
+
+
+@functools.cache
+def known_operations() -> frozenset[str]:
+    """Return the names of the operations that the page computes."""
+    return frozenset(re.findall(r"^  ops\.(\w+) = ", javascript(), re.MULTILINE))
+
+
+class Program:
+    """The value and the gradient of a function, as straight-line programs that Python and JavaScript evaluate.
+
+    Args:
+        f: a function of one or more numbers that returns one number.
+        arity: how many.
+
+    Attributes:
+        paths: a program for each way through the branches of the function that was met.
+
+    >>> square = Program(lambda x: x * x if x > 0.0 else -x, 1)
+    >>> square.cover([[-2.0], [3.0]])
+    >>> square.evaluate([-5.0]), square.evaluate([5.0]), len(square.paths)
+    ((5.0, [-1.0]), (25.0, [10.0]), 2)
+    """
+
+    def __init__(self, f: Callable[..., Any], arity: int) -> None:
+        self.f, self.arity = f, arity
+        self.paths: list[Path] = []
+
+    def value(self, point: Sequence[float]) -> float:
+        """Return what the function itself gives at a point: NaN where it raises an arithmetic error."""
+        try:
+            with no_grad():
+                result = self.f(*map(Value, point))
+        except (ValueError, ArithmeticError):
+            return math.nan
+        return float(result._data if isinstance(result, Value) else result)
+
+    def value_and_gradient(self, point: Sequence[float]) -> tuple[float, list[float]]:
+        """Return the value and the gradient that the function itself gives at a point.
+
+        Raises:
+            ValueError, ArithmeticError: as the function does.
+        """
+        inputs = list(map(Value, point))
+        result = self.f(*inputs)
+        if not isinstance(result, Value):
+            return float(result), [0.0] * len(inputs)
+        return result._data, [x + 0.0 for x in numbers_of_gradient(result, inputs)]
+
+    def evaluate(self, point: Sequence[float]) -> tuple[float, list[float]] | None:
+        """Return the value and the gradient that the program gives at a point; None if no path serves it.
+
+        Raises:
+            ValueError, ArithmeticError: as the function does.
+        """
+        found = (path.evaluate(point) for path in self.paths)
+        return next((result for result in found if result is not None), None)
+
+    def cover(self, points: Iterable[Sequence[float]]) -> None:
+        """Record the paths of the function through these points, and compare program and function at some of them.
+
+        Points at which the function raises an arithmetic error are left out.
+
+        Raises:
+            ProgramError: if the function takes too many ways, if its results do not depend on its inputs alone, if an
+                operation exists only in Python, or if it raises at all points.
+        """
+        points = list(points)
+        failure: Exception | None = None
+        branching = any(step.outcome is not None for path in self.paths for step in (*path.forward, *path.backward))
+        for point in points:
+            if self.paths and not branching:
+                break
+            try:
+                if self.evaluate(point) is None:
+                    self._add(record(self.f, point))
+                    branching = any(step.outcome is not None for p in self.paths for step in (*p.forward, *p.backward))
+            except (ValueError, ArithmeticError) as error:
+                failure = error
+        if not self.paths:
+            raise ProgramError(f"the function has no value at any of {len(points):,} points: {failure}") from failure
+        for point in points[:: max(1, len(points) // _MOST_CHECKED)]:
+            self._check(point)
+
+    def _add(self, path: Path) -> None:
+        unknown = {step.name for step in (*path.forward, *path.backward) if step.outcome is None} - known_operations()
+        if unknown:
+            raise ProgramError(
+                f"{', '.join(sorted(unknown))}: this operation, or a derivative that consists of it, exists in Python "
+                "only and not in a page; write the function with other operations"
+            )
+        self.paths.append(path)
+        if len(self.paths) > _MOST_PATHS:
+            raise ProgramError(
+                f"the function takes more than {_MOST_PATHS} ways through its branches; choose by "
+                "where(condition, x, y) in the place of `if`"
+            )
+
+    def _check(self, point: Sequence[float]) -> None:
+        try:
+            wanted = self.value_and_gradient(point)
+        except (ValueError, ArithmeticError):
+            return
+        if repr(self.evaluate(point)) != repr(wanted):
+            raise ProgramError(
+                f"expected a function of its inputs alone, without random numbers or state; at {tuple(point)} it gives "
+                f"{wanted}, and a recording of it {self.evaluate(point)}"
+            )
+
+    def data(self) -> list[dict[str, Any]]:
+        """Return the program for JSON, in which infinity and NaN are strings."""
+
+        def number(x: float) -> float | str:
+            return x if math.isfinite(x) else str(x).replace("inf", "Infinity").replace("nan", "NaN")
+
+        def code(path: Path) -> list[list[Any]]:
+            steps = itertools.chain(path.forward, path.backward)
+            return [[s.name, *s.operands] + ([] if s.outcome is None else [int(s.outcome)]) for s in steps]
+
+        return [
+            {
+                "constants": list(map(number, path.constants)),
+                "code": code(path),
+                "value": path.value,
+                "gradient": path.gradient,
+            }
+            for path in self.paths
+        ]
+
+
+def program(f: Callable[..., Any], points: Iterable[Sequence[float]]) -> Program:
+    """Return the program of a function, recorded at some points.
+
+    Args:
+        f: a function of one or more numbers that returns one number.
+        points: points, of one number for each input, that lead through all branches of the function.
+
+    Raises:
+        ProgramError: if the function cannot become a program.
+
+    >>> program(lambda x, y: x * y + y, [(1.0, 2.0)]).evaluate([3.0, 4.0])
+    (16.0, [4.0, 4.0])
+    """
+    found = list(points)
+    result = Program(f, len(found[0]))
+    result.cover(found)
+    return result
