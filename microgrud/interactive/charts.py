@@ -1,0 +1,288 @@
+"""Charts as SVG, written by hand: scales, ticks and axes, in colours that follow the page's light or dark theme.
+
+No NumPy and no matplotlib: the charts are drawn where Python runs in a browser, too. A chart has no ids, so that it can
+stand twice on a page, and asks for no other file.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+#: The size of a chart in its own pixels; on a page of 390 pixels its letters are 12 pixels high.
+WIDTH, HEIGHT, LETTER = 460, 320, 8.0
+#: The largest number that is drawn: sums and differences of drawn numbers must not overflow.
+_LARGEST = 1e250
+#: A logarithmic axis shows more from this ratio of the largest to the smallest number on.
+_WIDE = 10.0
+
+#: The colours on a light and on a dark ground; those of the curves and classes are from the palette of Okabe and Ito.
+COLOURS = {
+    "paper": ("#ffffff", "#14181d"), "ink": ("#1f2328", "#e6edf3"), "faint": ("#59636e", "#a3adb8"),
+    "grid": ("#dfe3e8", "#30363d"), "c0": ("#0072b2", "#56b4e9"), "c1": ("#c04f00", "#f0903f"),
+    "c2": ("#007a5a", "#2fc79a"), "c3": ("#a3457a", "#e29bc4"), "c4": ("#6b5200", "#d6b84c"),
+    "c5": ("#3a3f45", "#c4ccd4"),
+}  # fmt: skip
+#: The number of colours and dashes for curves and classes.
+SERIES = 6
+DASHES = ("", "7 4", "2 3", "9 3 2 3", "14 4", "4 2 1 2 1 2")
+_DARK = "".join(f"--mg-{name}:{dark};" for name, (_, dark) in COLOURS.items())
+
+
+def _rule(selector: str, *settings: tuple[str, str]) -> str:
+    """Return a rule with colours: first the light one, for programs that know no variables."""
+    text = "".join(f"{key}:{COLOURS[name][0]};{key}:var(--mg-{name},{COLOURS[name][0]});" for key, name in settings)
+    return f".microgrud {selector}{{{text}}}\n"
+
+
+#: The theme's own switch in Sphinx, JupyterLab, VS Code and Colab comes before the preference of the system.
+STYLE = (
+    "@media(prefers-color-scheme:dark){.microgrud:not(:is([data-theme=light],[data-jp-theme-light=true],.vscode-light,"
+    f"[theme=light]) *){{{_DARK}}}}}\n"
+    f":is([data-theme=dark],[data-jp-theme-light=false],.vscode-dark,[theme=dark]) .microgrud{{{_DARK}}}\n"
+    ".microgrud{font:15px system-ui,sans-serif}\n.microgrud text{font:15px system-ui,sans-serif}\n"
+    + _rule("text", ("fill", "ink"))
+    + _rule(".paper", ("fill", "paper"))
+    + _rule(".grid", ("stroke", "grid"))
+    + _rule(".ink", ("stroke", "ink"))
+    + _rule(".dot", ("fill", "ink"), ("stroke", "paper"))
+    + "".join(_rule(f".c{k}", ("stroke", f"c{k}")) + _rule(f".f{k}", ("fill", f"c{k}"), ("stroke", "paper"))
+              for k in range(SERIES))
+)  # fmt: skip
+
+
+def figure(number: float, digits: int = 3) -> str:
+    """Write a number with a few significant digits, and a minus sign as wide as a plus.
+
+    >>> figure(-0.01234), figure(1234567.0), figure(3.0)
+    ('\u22120.0123', '1.23e+06', '3')
+    """
+    return f"{number:.{digits}g}".replace("-", "\u2212", 1) if not math.isnan(number) else "nan"
+
+
+def pixel(number: float) -> str:
+    """Write a place in pixels to a tenth.
+
+    >>> pixel(12.04), pixel(12.06)
+    ('12', '12.1')
+    """
+    return f"{number:.1f}".removesuffix(".0")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A scale from numbers to pixels.
+
+    Attributes:
+        low: the number at the start.
+        high: the number at the end, above `low`.
+        start: the place of `low` in pixels.
+        end: the place of `high` in pixels.
+        log: whether the scale is logarithmic; numbers that are not positive are then drawn below its start.
+        whole: whether only whole numbers are written at the axis.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+    whole: bool = False
+
+    def __call__(self, number: float) -> float:
+        """Return the place of a number, at most one length of the axis outside of it."""
+        if self.log:
+            share = math.log(max(number, 1e-320) / self.low) / math.log(self.high / self.low)
+        else:
+            share = (max(min(number, _LARGEST), -_LARGEST) - self.low) / (self.high - self.low)
+        return self.start + max(-1.0, min(2.0, share)) * (self.end - self.start)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return the places of some round numbers, and the numbers in words.
+
+        >>> [words for _, words in Axis(0.0, 1.0, 0.0, 300.0).ticks()]
+        ['0', '0.2', '0.4', '0.6', '0.8', '1']
+        >>> [words for _, words in Axis(0.02, 300.0, 0.0, 300.0, log=True).ticks()]
+        ['0.1', '1', '10', '100']
+        """
+        numbers = _powers(self.low, self.high) if self.log else _round_numbers(self.low, self.high, self.whole)
+        digits = 6
+        if not self.log and max(map(abs, numbers)) >= 1e5:  # as many as tell neighbours apart
+            step = numbers[-1] - numbers[-2]
+            digits = 1 + round(math.log10(max(map(abs, numbers)))) - math.floor(math.log10(step) + 1e-9)
+        return [(self(number), figure(number, digits)) for number in numbers]
+
+    def moved(self, start: float, end: float) -> Axis:
+        """Return the same scale at other places."""
+        return Axis(self.low, self.high, start, end, self.log, self.whole)
+
+
+def axis_of(numbers: Iterable[float], *, log: bool = False, margin: float = 0.06) -> Axis:
+    """Return a scale that shows all finite numbers, with a margin on both sides, from 0 to 1 if there is none.
+
+    >>> axis_of([0.0, 10.0], margin=0.1)
+    Axis(low=-1.0, high=11.0, start=0.0, end=1.0, log=False, whole=False)
+    """
+    finite = [max(min(x, _LARGEST), -_LARGEST) for x in numbers if math.isfinite(x) and (x > 0.0 or not log)]
+    low, high = (min(finite), max(finite)) if finite else (0.1, 1.0) if log else (0.0, 1.0)
+    if log:
+        factor = (high / low) ** margin if high > 1.001 * low else 2.0
+        return Axis(low / factor, high * factor, 0.0, 1.0, log=True)
+    extra = margin * (high - low) if high - low > 1e-9 * max(abs(low), abs(high)) else 0.1 * abs(low) or 1.0
+    return Axis(low - extra, high + extra, 0.0, 1.0)
+
+
+def asks_for_log(numbers: Iterable[float]) -> bool:
+    """Return whether a logarithmic axis shows the numbers better: all are positive, and their range is wide.
+
+    >>> asks_for_log([1.0, 9.0]), asks_for_log([0.01, 10.0]), asks_for_log([0.0, 10.0])
+    (False, True, False)
+    """
+    finite = [x for x in numbers if math.isfinite(x)]
+    return bool(finite) and min(finite) > 0.0 and max(finite) > _WIDE * min(finite)
+
+
+def _round_numbers(low: float, high: float, whole: bool) -> list[float]:
+    """Return round numbers from low to high, three to seven of them."""
+    rough = max((high - low) / 7.0, 1.0 if whole else 0.0)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= 0.999 * rough)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    # One rounding for each number: 3 * 0.1 would be written 0.30000000000000004.
+    return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """Return powers of ten from low to high, at most six; round numbers between them if there are less than two."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    if last - first < 1:
+        found = [factor * 10.0**k for k in (first - 1, first) for factor in (1, 2, 3, 5) if low <= factor * 10.0**k]
+        return [float(f"{x:.12g}") for x in found if x <= high]
+    every = -(-(last - first + 1) // 6)
+    return [float(f"1e{k}") for k in range(first, last + 1) if (k - first) % every == 0]
+
+
+# --- marks ---
+
+
+def line(places: Iterable[tuple[float, float] | None]) -> str:
+    """Return the path through places, with a gap at each None; places on a straight line between others are left out.
+
+    >>> line([(0, 0), (1, 1), (2, 2), None, (3, 0), (4, 4)])
+    'M0 0L2 2M3 0L4 4'
+    """
+    runs: list[list[tuple[float, float]]] = [[]]
+    for place in places:
+        if place is None:
+            runs.append([])
+            continue
+        run = runs[-1]
+        if len(run) >= 2 and _straight(run[-2], run[-1], place):
+            run.pop()
+        run.append(place)
+    return "".join("M" + "L".join(f"{pixel(x)} {pixel(y)}" for x, y in run) for run in runs if run)
+
+
+def _straight(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
+    """Return whether the middle one of three places lies between the others, to a hundredth of a pixel."""
+    length = math.dist(a, c)
+    off = (c[0] - a[0]) * (b[1] - a[1]) - (c[1] - a[1]) * (b[0] - a[0])
+    inside = (b[0] - a[0]) * (c[0] - b[0]) + (b[1] - a[1]) * (c[1] - b[1])
+    return abs(off) <= 0.01 * length and inside >= 0.0
+
+
+def marks(shape: int, places: Iterable[tuple[float, float]], size: float = 5.0) -> str:
+    """Return the path of a mark at each place: a circle, square, triangle, diamond, cross or a triangle upside down."""
+    r, d = size, 1.25 * size
+    forms = (
+        f"m-{r} 0a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 -{2 * r} 0z",
+        f"m-{0.9 * r} -{0.9 * r}h{1.8 * r}v{1.8 * r}h-{1.8 * r}z",
+        f"m0 -{d}l{d} {2 * r}h-{2 * d}z",
+        f"m0 -{d}l{d} {d}l-{d} {d}l-{d} -{d}z",
+        f"m-{0.4 * r} -{d}h{0.8 * r}v{d - 0.4 * r}h{d - 0.4 * r}v{0.8 * r}h-{d - 0.4 * r}v{d - 0.4 * r}h-{0.8 * r}"
+        f"v-{d - 0.4 * r}h-{d - 0.4 * r}v-{0.8 * r}h{d - 0.4 * r}z",
+        f"m0 {d}l{d} -{2 * r}h-{2 * d}z",
+    )
+    return "".join(f"M{pixel(x)} {pixel(y)}{forms[shape % len(forms)]}" for x, y in places)
+
+
+# --- the frame ---
+
+
+@dataclass(frozen=True)
+class Legend:
+    """An entry below a chart: a mark in SVG, drawn around (0, 0), from -8 to 10, and its words."""
+
+    mark: str
+    words: str
+
+
+def chart(
+    across: Axis,
+    up: Axis,
+    inside: str,
+    *,
+    labels: tuple[str, str],
+    says: str,
+    title: str | None = None,
+    over: str = "",
+    legend: Sequence[Legend] = (),
+) -> str:
+    """Return a chart: its axes and what is drawn between them.
+
+    Args:
+        across: the horizontal axis, in the pixels of `frame`.
+        up: the vertical one.
+        inside: SVG between the axes, cut at them.
+        labels: the words below the horizontal axis and above the vertical one.
+        says: the chart in words, for those who do not see it.
+        title: a line above the chart; None for none.
+        over: SVG over the axes, cut nowhere.
+        legend: the entries below the chart.
+    """
+    left, right, top, bottom = across.start, across.end, up.end, up.start
+    parts = []
+    for place, words in up.ticks():
+        parts.append(f'<path class="grid" d="M{pixel(left)} {pixel(place)}H{pixel(right)}"/>')
+        parts.append(f'<text x="{pixel(left - 6)}" y="{pixel(place + 5)}" text-anchor="end">{words}</text>')
+    for place, words in across.ticks():
+        parts.append(f'<path class="ink" d="M{pixel(place)} {pixel(bottom)}v5"/>')
+        parts.append(f'<text x="{pixel(place)}" y="{pixel(bottom + 20)}" text-anchor="middle">{words}</text>')
+    middle = pixel((left + right) / 2)
+    parts.append(f'<text x="{middle}" y="{pixel(bottom + 39)}" text-anchor="middle">{html.escape(labels[0])}</text>')
+    parts.append(f'<text x="4" y="{pixel(top - 9)}">{html.escape(labels[1])}</text>')
+    if title is not None:
+        parts.append(f'<text x="4" y="18" font-weight="600">{html.escape(title)}</text>')
+    rows, height = _legend_rows(legend, bottom + 62)
+    box = f'x="{pixel(left)}" y="{pixel(top)}" width="{pixel(right - left)}" height="{pixel(bottom - top)}"'
+    view = f"{pixel(left)} {pixel(top)} {pixel(right - left)} {pixel(bottom - top)}"
+    parts.append(f'<svg {box} viewBox="{view}">{inside}</svg>')
+    parts.append(f'<path class="ink" fill="none" d="M{pixel(left)} {pixel(top)}V{pixel(bottom)}H{pixel(right)}"/>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrud" role="img" aria-label="{html.escape(says)}" '
+        f'viewBox="0 0 {WIDTH} {pixel(height)}" width="{WIDTH}" height="{pixel(height)}" '
+        f'style="max-width:100%;height:auto"><style>\n{STYLE}</style><rect class="paper" width="100%" height="100%"/>'
+        f"{''.join(parts)}{over}{rows}</svg>"
+    )
+
+
+def frame(up: Axis, *, right: float = 14.0, title: bool = False) -> tuple[float, float, float, float]:
+    """Return the left, right, top and bottom end of the axes of a chart, with room for the numbers on the left."""
+    top = 54.0 if title else 30.0
+    widest = max((len(words) for _, words in up.moved(0.0, 200.0).ticks()), default=1)
+    return 14.0 + LETTER * max(widest, 2), WIDTH - right, top, top + HEIGHT - 80.0
+
+
+def _legend_rows(legend: Sequence[Legend], top: float) -> tuple[str, float]:
+    """Return the entries of a legend in rows, and the height of the chart below the last one."""
+    x, y, parts = 18.0, top, []
+    for entry in legend:
+        width = 36.0 + LETTER * len(entry.words)
+        if x > 18.0 and x + width > WIDTH:
+            x, y = 18.0, y + 22.0
+        parts.append(f'<g transform="translate({pixel(x)} {pixel(y)})">{entry.mark}')
+        parts.append(f'<text x="16" y="5">{html.escape(entry.words)}</text></g>')
+        x += width
+    return "".join(parts), y + 16.0 if legend else top - 12.0

@@ -1,0 +1,119 @@
+"""The states of a model: its predictions now, after each step that is recorded, or those of several models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..common.checks import instance, whole
+from ..common.numbers import as_float, as_sequence, is_real_scalar
+from ..engine import Value
+from ..engine.grad_mode import no_grad
+from ..nn.module import Module
+from .picture import Picture
+
+#: A model: a function of a number or a row, or a Module.
+Model = Callable[[Any], Any]
+
+
+class States(Picture):
+    """A picture of the predictions of a model, with a state for each time that they are recorded.
+
+    A subclass evaluates a model (`_evaluate`) at once when a state is recorded: the model may change afterwards.
+    """
+
+    def __init__(self, where: str, models: Model | Sequence[Model]) -> None:
+        self._where = where
+        self._steps: list[int] = []
+        self._states: list[Any] = []
+        self._model: Model | None = None
+        if callable(models):
+            self._model = models
+            self.record()
+            return
+        several = as_sequence(models, f"{where}: the model", "functions, or one function")
+        if not several:
+            raise ValueError(f"{where}: expected at least one state of a model, got an empty list")
+        for k, model in enumerate(several):
+            instance(Callable, "a function")(f"{where}: state {k}", model)
+            if k and _same(model, several[k - 1]):
+                raise ValueError(
+                    f"{where}: states {k - 1} and {k} are one function of the same variables, so both show the present "
+                    "numbers; append copy.deepcopy(model), or pass the function once and call record() after each step"
+                )
+        for model in several:
+            self._add(model, None)
+
+    def record(self, step: int | None = None) -> None:
+        """Add the present state of the model that the picture was made of.
+
+        Args:
+            step: the number of the step; by default one more than the last one, and 0 for the first.
+
+        Raises:
+            TypeError: if the picture was made of a list of models.
+            ValueError: for a step that does not come after the last one.
+        """
+        if self._model is None:
+            raise TypeError(f"{self._where}: record: expected a picture of one model, got one of a list of them")
+        self._add(self._model, step)
+
+    def __call__(self, event: Any) -> None:
+        """Record the state after an epoch of `fit`: pass the picture as a callback."""
+        if event.kind == "epoch":
+            self.record(event.epoch)
+
+    def __len__(self) -> int:
+        """Return the number of states."""
+        return len(self._states)
+
+    def _add(self, model: Model, step: int | None) -> None:
+        last = self._steps[-1] if self._steps else -1
+        step = last + 1 if step is None else whole(0)(f"{self._where}: record: step", step)
+        if step <= last:
+            raise ValueError(f"{self._where}: record: step: expected a number above the last one, {last}, got {step}")
+        with no_grad(), _evaluating(model):
+            state = self._evaluate(model)
+        self._steps.append(step)
+        self._states.append(state)
+
+    def _step(self, state: int) -> str:
+        """Return the beginning of a sentence: the step, if there are several."""
+        return f"step {self._steps[state]} of {self._steps[-1]}: " if len(self) > 1 else ""
+
+    def _evaluate(self, model: Model) -> Any:
+        raise NotImplementedError
+
+
+def _same(f: Model, g: Model) -> bool:
+    """Return whether two functions read the same variables, so that they have one state, the present one."""
+    code = getattr(f, "__code__", None)
+    if f is g or code is None or code is not getattr(g, "__code__", None):
+        return f is g
+    kept = ((h.__closure__ or (), h.__defaults__ or (), (h.__kwdefaults__ or {}).values()) for h in (f, g))
+    return all(a is b for ours, theirs in zip(*kept) for a, b in zip(ours, theirs))
+
+
+@contextmanager
+def _evaluating(model: Model) -> Iterator[None]:
+    """Set a module to evaluation mode, in which dropout does nothing; restore its mode at the end."""
+    if not isinstance(model, Module) or not model.training:
+        yield
+        return
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train()
+
+
+def outputs(where: str, prediction: Any) -> list[float]:
+    """Return the numbers that a model returned: one, or one for each output.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    one = isinstance(prediction, Value) or is_real_scalar(prediction)
+    found = [prediction] if one else as_sequence(prediction, f"{where}: the result of the model")
+    return [as_float(x.data if isinstance(x, Value) else x, f"{where}: the result of the model") for x in found]

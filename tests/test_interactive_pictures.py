@@ -1,0 +1,451 @@
+"""Pictures without matplotlib: residuals, learning curves and regions, in SVG, in words, and in a real browser."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+import zlib
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microgrud import Value
+from microgrud.interactive import Residuals, curves, regions, residuals
+from microgrud.interactive.charts import Axis, axis_of
+from microgrud.interactive.heat import crossings
+from microgrud.losses import squared_error
+from microgrud.nn import MLP, Dropout, Linear, Sequential
+
+SVG = "{http://www.w3.org/2000/svg}"
+XS, YS = [-1.0, 0.0, 2.0], [3.0, 1.0, -3.0]
+
+
+def paths(picture: str, kind: str) -> list[str]:
+    """Return the outlines of a class between the axes of a chart."""
+    (inside,) = ElementTree.fromstring(picture).findall(f"{SVG}svg")
+    return [path.attrib["d"] for path in inside.iter(f"{SVG}path") if path.get("class") == kind]
+
+
+def trained() -> Residuals:
+    """Return the residuals of a line at the start and after each of two steps; the last one fits."""
+    w, b = Value(0.0), Value(0.0)
+    picture = residuals(lambda x: w * x + b, XS, YS)
+    for w.data, b.data in ((-1.0, 0.5), (-2.0, 1.0)):
+        picture.record()
+    return picture
+
+
+def outlines_of_sticks(picture: Residuals, state: int) -> list[float]:
+    """Return the heights of the sticks in pixels."""
+    (sticks,) = paths(picture.svg(state), "c1")
+    return [abs(float(b) - float(a)) for a, b in re.findall(r"M\S+ (\S+?)L\S+ ([-\d.]+)", sticks)]
+
+
+# --- residuals ---
+
+
+def test_residuals_are_predicted_less_expected_numbers_at_the_time_of_the_record() -> None:
+    picture = trained()
+    assert [picture.errors(k) for k in range(3)] == [[-3.0, -1.0, 3.0], [-1.5, -0.5, 1.5], [0.0, 0.0, 0.0]]
+    assert [picture.mean_squared_error(k) for k in range(3)] == [19 / 3, 4.75 / 3, 0.0]
+    assert str(picture).splitlines()[1] == "step 1 of 2: mean squared error 1.583"
+
+
+def test_sticks_are_as_long_as_residuals_on_one_scale_for_all_states() -> None:
+    first, second, last = (outlines_of_sticks(trained(), k) for k in range(3))
+    assert first[0] / first[1] == pytest.approx(3.0, abs=0.01)
+    assert [a / b for a, b in zip(first, second)] == pytest.approx([2.0] * 3, abs=0.02)
+    assert last == [0.0] * 3
+
+
+def test_a_straight_line_is_drawn_by_its_ends_and_a_network_by_a_curve() -> None:
+    assert [line.count("L") for line in paths(trained().svg(), "c0")] == [1]
+    network = MLP(1, [4, 1], activation="tanh", rng=1)
+    (line,) = paths(residuals(network, XS, YS).svg(), "c0")
+    assert line.count("L") > 10
+    picture = residuals(network, XS, YS)
+    assert picture.errors() == [network([x]).data - y for x, y in zip(XS, YS)]
+
+
+def test_a_list_of_copies_shows_each_and_a_list_of_one_changing_model_is_refused() -> None:
+    network = MLP(1, [1], rng=1)
+    states = []
+    for parameter in (1.0, 2.0):
+        network.parameters()[0].data = parameter
+        states.append(copy.deepcopy(network))
+    errors = [residuals(states, [1.0], [0.0]).errors(k)[0] for k in range(2)]
+    assert errors[1] - errors[0] == 1.0
+    with pytest.raises(
+        ValueError, match=r"^residuals: states 0 and 1 are one function .* append copy.deepcopy\(model\)"
+    ):
+        residuals([network, network], [1.0], [0.0])
+    w = Value(1.0)
+    with pytest.raises(ValueError, match=r"both show the present numbers"):
+        residuals([lambda x: w * x for _ in range(2)], [1.0], [0.0])  # each reads the w of the end
+    kept = [lambda x, w=w.data + k: w * x for k in range(2)]
+    assert [residuals(kept, [1.0], [0.0]).errors(k) for k in range(2)] == [[1.0], [2.0]]
+
+
+def test_predictions_that_are_far_off_or_not_finite_neither_stretch_nor_break_the_picture() -> None:
+    w = Value(1e300)
+    picture = residuals(lambda x: w * x, [1.0, 2.0], [0.0, 1.0])
+    for w.data in (math.inf, math.nan, 0.5):
+        picture.record()
+    assert picture.svg(-1).count("nan") == 0
+    assert "(2 predictions outside of the picture)" in str(picture).splitlines()[0]
+    assert [f"{picture.mean_squared_error(k):g}" for k in range(3)] == ["inf", "inf", "nan"]
+    for k in range(4):
+        ElementTree.fromstring(picture.svg(k))
+        assert all(abs(float(x)) < 2000 for x in re.findall(r"-?[\d.]+", "".join(paths(picture.svg(k), "c1"))))
+
+
+def test_dropout_is_off_while_a_state_is_read_and_on_again_afterwards() -> None:
+    network = Sequential(Linear(1, 4, rng=0), Dropout(0.5, rng=0), Linear(4, 1, rng=1))
+    picture = residuals(network, [1.0], [0.0])
+    picture.record()
+    assert picture.errors(0) == picture.errors(1)
+    assert network.training
+    assert residuals(network.eval(), [1.0], [0.0]).errors() == picture.errors()
+    assert not network.training
+
+
+def test_fit_records_each_epoch() -> None:
+    pytest.importorskip("numpy")
+    from microgrud.train import fit
+
+    network = MLP(1, [1], rng=0)
+    picture = residuals(network, XS, YS)
+    fit(network, [[x] for x in XS], YS, loss=squared_error, lr=0.05, epochs=4, callbacks=picture, progress=False)
+    assert len(picture) == 5
+    assert picture.errors() == [network([x]).data - y for x, y in zip(XS, YS)]
+    assert picture.mean_squared_error(-1) < picture.mean_squared_error(0)
+
+
+# --- curves ---
+
+
+def test_curves_differ_in_dashes_and_carry_their_names() -> None:
+    picture = curves({f"run {k}": [3.0, 2.0 + k, 1.0 + k] for k in range(6)}).svg()
+    root = ElementTree.fromstring(picture)
+    dashes = [path.get("stroke-dasharray") for path in root.iter(f"{SVG}path") if path.get("stroke-width") == "2.2"]
+    assert len(set(dashes)) == 6
+    names = {text.text: float(text.attrib["y"]) for text in root.iter(f"{SVG}text") if str(text.text).startswith("run")}
+    assert set(names) == {f"run {k}" for k in range(6)}
+    assert all(b - a > 14.0 for a, b in pairwise(sorted(names.values())))
+
+
+def test_the_lowest_validation_loss_is_marked_where_it_is() -> None:
+    picture = curves({"train": [4.0, 2.0, 1.0, 0.5], "validation": [4.0, 2.0, None, 3.0]}, scale="linear")
+    assert picture.lowest("validation") == (2, 2.0)
+    assert str(picture) == "loss; train: 4 to 0.5; validation: 4 to 3, lowest 2 at epoch 2 of 4"
+    (inside,) = ElementTree.fromstring(picture.svg()).findall(f"{SVG}svg")
+    left, width = float(inside.attrib["x"]), float(inside.attrib["width"])
+    ((x, _),) = re.findall(r'stroke-width="2" d="M(\S+) (\S+?)m', picture.svg().split('<g transform="')[0])
+    assert float(x) == pytest.approx(left + width / 3, abs=0.1)
+    assert "lowest validation: epoch 2" in picture.svg()
+    gaps = [path.attrib["d"].count("M") for path in inside.iter(f"{SVG}path")]
+    assert gaps == [1, 2]  # nothing was measured in the third epoch
+
+
+def test_a_history_gives_its_epochs_or_else_its_steps() -> None:
+    pytest.importorskip("numpy")
+    from microgrud.train import History, fit
+
+    X, y = [[x / 10] for x in range(20)], [x / 5 for x in range(20)]
+    history = fit(MLP(1, [1], rng=0), X, y, loss=squared_error, lr=0.05, epochs=5, validation=0.5, progress=False)
+    picture = curves(history)
+    assert picture.series == {
+        "train": [record.loss for record in history.epochs],
+        "validation": [record.validation_loss for record in history.epochs],
+    }
+    assert picture.marked == "validation"
+    begun = History()
+    for loss in (1.0, 0.5):
+        begun.add_step(epoch=1, loss=loss, metric=None, learning_rate=0.1, gradient_norm=2.0)
+    assert curves(begun).series == {"train": [1.0, 0.5]}
+    assert ">step</text>" in curves(begun).svg()
+
+
+def test_the_scale_is_logarithmic_where_it_shows_more() -> None:
+    for losses, log in (([1.0, 5.0], False), ([1.0, 0.05], True), ([1.0, 0.0], False), ([1.0, -5.0], False)):
+        assert ("logarithmic" in curves(losses).svg()) == log
+    words = str(curves([1.0, 0.0, math.inf], scale="log"))
+    assert words == "loss; loss: 1 to inf (2 numbers not drawn)"
+
+
+# --- regions ---
+
+
+def image_of(picture: str) -> tuple[list[bytes], int]:
+    """Return the rows of the image of regions, as indices of its palette, and the number of colours."""
+    (address,) = re.findall(r'href="data:image/png;base64,([^"]+)"', picture)
+    content, chunks = b64decode(address)[8:], {}
+    while content:
+        (length,) = struct.unpack(">I", content[:4])
+        chunks[content[4:8]] = content[8 : 8 + length]
+        assert struct.unpack(">I", content[8 + length : 12 + length]) == (zlib.crc32(content[4 : 8 + length]),)
+        content = content[12 + length :]
+    width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
+    pixels = zlib.decompress(chunks[b"IDAT"])
+    assert len(pixels) == height * (width + 1)
+    rows = [pixels[k * (width + 1) + 1 : (k + 1) * (width + 1)] for k in range(height)]
+    return rows, len(chunks[b"PLTE"]) // 3
+
+
+def test_each_pixel_has_the_class_of_the_model_at_its_place() -> None:
+    points, labels = [(0.0, 0.0), (1.0, 2.0), (2.0, 0.0)], [0, 1, 2]
+    resolution = 9
+    picture = regions(lambda row: [1.03 - row[0], row[1], row[0] - 1.03], points, labels, resolution=resolution)
+    rows, colours = image_of(picture.svg())
+    assert colours == 1 + 3 * 16
+    for j, row in enumerate(rows):
+        y = -0.16 + 2.32 * (resolution - 1 - j) / (resolution - 1)
+        for i, index in enumerate(row):
+            x = -0.16 + 2.32 * i / (resolution - 1)
+            scores = [1.03 - x, y, x - 1.03]
+            assert (index - 1) // 16 == scores.index(max(scores))
+
+
+def test_the_border_is_where_the_output_is_at_the_threshold() -> None:
+    points = [(0.0, 0.0), (1.0, 1.0)]
+    for output, threshold, place in (
+        (lambda row: row[0] - 0.25, None, 0.25),  # a score
+        (lambda row: 0.25 + 0.5 * row[0], None, 0.5),  # a probability
+        (lambda row: 0.25 + 0.5 * row[0], 0.3, 0.1),
+    ):
+        svg = regions(output, points, [0, 1], threshold=threshold).svg()
+        (inside,) = ElementTree.fromstring(svg).findall(f"{SVG}svg")
+        expected = float(inside.attrib["x"]) + (place + 0.08) / 1.16 * float(inside.attrib["width"])
+        border = paths(svg, "ink")[0]
+        xs = [float(x) for x in re.findall(r"[ML]([\d.]+) ", border)]
+        assert len(xs) == 64
+        assert xs == pytest.approx([expected] * 64, abs=0.06)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1, 0], [-1, 1, 1, -1]])
+def test_points_in_the_region_of_their_class_are_counted(labels: list[int]) -> None:
+    points = [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)]
+    network = MLP(2, [1], rng=0)
+    picture = regions(network, points, labels)
+    network.parameters()[0].data = 5.0
+    picture.record(7)
+    right = sum((network(point).data > 0.0) == (label == 1) for point, label in zip(points, labels))
+    assert picture.accuracy() == right / 4
+    assert str(picture).splitlines()[-1] == f"step 7 of 7: {right} of 4 points in the region of their class"
+    shapes = [re.sub(r"[\d.]+", "", path) for kind in ("f0", "f1") for path in paths(picture.svg(), kind)]
+    assert shapes[0] != shapes[1]
+
+
+def test_places_without_a_finite_output_have_no_colour_and_are_counted() -> None:
+    picture = regions(lambda row: math.nan if row[0] > 0.5 else row[1], [(0.0, 0.0), (1.0, 1.0)], [0, 1], resolution=4)
+    rows, _ = image_of(picture.svg())
+    assert [row[2:] for row in rows] == [b"\0\0"] * 4
+    assert all(index > 0 for row in rows for index in row[:2])
+    assert str(picture) == "1 of 2 points in the region of their class; 8 of 16 places without a finite output"
+
+
+def test_crossings_leave_the_corners_of_a_saddle_apart() -> None:
+    a, b = list(crossings([[1.0, -1.0], [-1.0, 1.0]])), list(crossings([[1.0, -3.0], [-3.0, 1.0]]))
+    assert a == [((0.0, 0.5), (0.5, 0.0)), ((1.0, 0.5), (0.5, 1.0))]
+    assert b == [((0.0, 0.25), (0.25, 0.0)), ((1.0, 0.75), (0.75, 1.0))]
+    assert next(crossings([[3.0, -1.0], [-1.0, 3.0]])) == ((0.75, 0.0), (1.0, 0.25))
+    assert list(crossings([[1.0, math.nan], [-1.0, -1.0]])) == []
+
+
+def test_a_network_is_drawn_in_less_than_a_second_by_the_engine_in_python() -> None:
+    code = (
+        "import time, random; from microgrud.nn import MLP; from microgrud.interactive import regions\n"
+        "network = MLP(2, [16, 16, 1], activation='tanh', rng=0); began = time.process_time()\n"
+        "regions(network, [(0.0, 1.0), (1.0, 0.0)], [0, 1]).html(); print(time.process_time() - began)"
+    )
+    environment = {"MICROGRUD_BACKEND": "python", "PYTHONPATH": ":".join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert float(run.stdout) < 1.0
+
+
+# --- all of them ---
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: residuals(3.0, XS, YS), TypeError, "^residuals: the model: expected a sequence of functions, or one"),
+        (lambda: residuals([], XS, YS), ValueError, "^residuals: expected at least one state of a model"),
+        (lambda: residuals(abs, XS, YS[:2]), ValueError, "^residuals: expected as many ys .* got 3 xs and 2 ys$"),
+        (lambda: residuals(abs, [math.nan], [0.0]), ValueError, "^residuals: xs: expected a finite number, got nan$"),
+        (lambda: residuals(lambda x: [x, x], [1.0], [0.0]), ValueError, "model of one output, got 2 outputs at x = 1$"),
+        (lambda: residuals(str, [1.0], [0.0]), TypeError, "^residuals: the result of the model: expected"),
+        (lambda: residuals([abs], XS, YS).record(), TypeError, "^residuals: record: expected a picture of one model"),
+        (lambda: trained().record(1), ValueError, "^residuals: record: step: expected a number above the last one, 2"),
+        (lambda: trained().svg(3), IndexError, "range"),
+        (lambda: trained().save("residuals.png"), ValueError, "^save: path: expected a name that ends in .svg, .html"),
+        (lambda: curves({}), ValueError, "^curves: series: expected at least one curve"),
+        (lambda: curves([math.nan]), ValueError, "^curves: expected at least one finite number"),
+        (lambda: curves([1.0], scale="loud"), ValueError, "^curves: scale: expected one of 'auto', 'linear', 'log'"),
+        (lambda: curves([-1.0], scale="log"), ValueError, "^curves: scale: .* no number is positive, got 'log'$"),
+        (lambda: curves([1.0], marked="test"), ValueError, "^curves: marked: expected one of 'loss', got 'test'$"),
+        (lambda: curves({"train": "abc"}), TypeError, "^curves: train: expected a sequence of numbers, got 'abc'$"),
+        (lambda: regions(sum, [(1.0,)], [0]), ValueError, "^regions: points: expected pairs of numbers, got one of 1"),
+        (lambda: regions(sum, [(1.0, 2.0)], [0.5]), ValueError, "^regions: labels: expected whole numbers"),
+        (lambda: regions(sum, [(1.0, 2.0)], [2]), ValueError, "^regions: labels: expected the classes 0 and 1"),
+        (lambda: regions(sum, [(1.0, 2.0)], [0, 1]), ValueError, "got 1 point and 2 labels$"),
+        (lambda: regions(list, [(1.0, 2.0)], [2]), ValueError, "^regions: labels: expected classes from 0 to 1, got 2"),
+        (lambda: regions(sum, [(1.0, 2.0)], [0], resolution=1), ValueError, "^regions: resolution: expected"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_refused(call: Callable[[], object], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        call()
+
+
+def test_ticks_are_round_and_within_the_axis() -> None:
+    rng = random.Random(0)
+    for _ in range(300):
+        low = rng.choice([0.0, -1.0, 1.0]) * 10 ** rng.uniform(-6, 6)
+        axis = axis_of([low, low + 10 ** rng.uniform(-6, 6)]).moved(0.0, 300.0)
+        places = [place for place, _ in axis.ticks()]
+        assert 2 <= len(places) <= 9
+        assert all(-0.01 <= place <= 300.01 for place in places)
+        assert len({words for _, words in axis.ticks()}) == len(places) or axis.high - axis.low < 1e-4 * abs(low)
+    assert [words for _, words in Axis(1.0, 3.0, 0.0, 1.0, whole=True).ticks()] == ["1", "2", "3"]
+    assert [words for _, words in Axis(2.0, 9.0, 0.0, 1.0, log=True).ticks()] == ["2", "3", "5"]
+
+
+def test_pictures_need_no_numpy_and_no_matplotlib(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules.update(numpy=None, matplotlib=None)\n"
+        "from microgrud.interactive import curves, regions, residuals; from microgrud.nn import MLP\n"
+        "residuals(MLP(1, [2, 1]), [1.0, 2.0], [0.0, 1.0]).save('a.html')\n"
+        "curves({'train': [2.0, 1.0]}).save('b.svg'); regions(MLP(2, [1]), [(0, 1), (1, 0)], [0, 1]).save('c.svg')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={"PYTHONPATH": ":".join(sys.path)})
+    for name in ("b.svg", "c.svg"):
+        ElementTree.parse(tmp_path / name)
+
+
+def test_words_are_escaped_and_no_other_file_is_asked_for() -> None:
+    pictures = [
+        residuals(abs, XS, YS, xlabel="<b>&"),
+        curves({"<b>&": [1.0, 2.0]}, ylabel="<i>"),
+        regions(sum, [(0, 1), (1, 0)], [0, 1], xlabel="<b>&"),
+    ]
+    for picture in pictures:
+        assert "<b>" not in picture.svg()
+        assert "&lt;b&gt;&amp;" in picture.svg()
+        assert set(re.findall(r'https?://[^"\s<]+', picture.html())) == {"http://www.w3.org/2000/svg"}
+        assert not re.findall(r"\bid=", picture.html())
+        assert picture._repr_html_() == picture.html()
+    assert "<script" not in pictures[1].html()
+
+
+# --- the browser ---
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start a headless Chromium."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs Chromium and its driver (on Debian: apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    for flag in [*flags.split(), "disable-component-update", "disable-sync", "window-size=500,700"]:
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Any, tmp_path: Path) -> Any:
+    """Open the player of three states in the browser."""
+    trained().save(tmp_path / "residuals.html")
+    browser.get((tmp_path / "residuals.html").as_uri())
+    yield browser
+    assert browser.get_log("browser") == []
+
+
+def shown(page: Any) -> tuple[str, list[str]]:
+    """Return the sentence, and the outlines that the player has set."""
+    slots = page.execute_script("return [...document.querySelectorAll('[data-slot]')].map(e => e.getAttribute('d'))")
+    return page.find_element("css selector", ".sentence").text, slots
+
+
+def test_the_player_shows_each_state_by_keys_buttons_and_slider(page: Any) -> None:
+    picture, lines = trained(), str(trained()).splitlines()
+    expected = [(lines[k], [*paths(picture.svg(k), "c1"), *paths(picture.svg(k), "c0")]) for k in range(3)]
+    places = [  # the outlines of a state without a title are higher up by its height
+        [[float(y) for y in re.findall(r" ([\d.]+)", "".join(outlines))] for _, outlines in (state,)]
+        for state in expected
+    ]
+
+    def check(state: int) -> None:
+        sentence, outlines = shown(page)
+        found = [float(y) for y in re.findall(r" ([\d.]+)", "".join(outlines))]
+        assert sentence == lines[state]
+        assert {round(a - b, 1) for a, b in zip(places[state][0], found)} == {24.0}
+        assert page.find_element("css selector", "svg").get_attribute("aria-label") == sentence
+
+    section = page.find_element("css selector", "section")
+    check(0)
+    for key, state in (("\ue014", 1), ("\ue014", 2), ("\ue014", 2), ("\ue012", 1), ("\ue011", 0), ("\ue010", 2)):
+        section.send_keys(key)
+        check(state)
+    back = page.find_element("css selector", "[data-go=back]")
+    back.click()
+    back.click()
+    back.click()  # the button keeps the keyboard at the end
+    check(0)
+    assert page.execute_script("return document.activeElement === arguments[0]", back)
+    page.find_element("css selector", "input").send_keys("\ue014")
+    check(1)
+    page.execute_script("window.was = []; new MutationObserver(() => was.push(1)).observe(arguments[0], "
+                        "{childList: true})", page.find_element("css selector", ".sentence"))  # fmt: skip
+    section.send_keys("\ue011 ")
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(page, 10).until(lambda _: shown(page)[0] == lines[2])
+    assert page.execute_script("return was.length") == 3
+    assert page.find_element("css selector", "[data-go=play]").text == "play"
+
+
+def test_colours_follow_the_system_and_the_switch_of_the_page_and_nothing_is_wider_than_a_phone(page: Any) -> None:
+    read = "return getComputedStyle(document.querySelector('section')).backgroundColor"
+    ink = "return getComputedStyle(document.querySelector('svg text')).fill"
+    light, dark = ("rgb(255, 255, 255)", "rgb(31, 35, 40)"), ("rgb(20, 24, 29)", "rgb(230, 237, 243)")
+
+    def colours() -> tuple[str, str]:
+        return page.execute_script(read), page.execute_script(ink)
+
+    for scheme, own, other in (("light", light, "dark"), ("dark", dark, "light")):
+        page.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        )
+        assert colours() == own
+        for attribute, value in (("data-theme", other), ("data-jp-theme-light", str(other == "light").lower())):
+            page.execute_script("document.body.setAttribute(arguments[0], arguments[1])", attribute, value)
+            assert colours() == (light if other == "light" else dark)
+            page.execute_script("document.body.removeAttribute(arguments[0])", attribute)
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 700, "deviceScaleFactor": 1, "mobile": False}
+    )
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    heights = page.execute_script("return [...document.querySelectorAll('svg text')].map(t => "
+                                  "t.getBoundingClientRect().height)")  # fmt: skip
+    assert min(heights) > 12.0
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
