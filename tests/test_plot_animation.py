@@ -17,7 +17,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from microgrud import Value
-from microgrud.plot import LossSurface, Trajectory, animate, loss_surface, ravine
+from microgrud.optim import SGD
+from microgrud.plot import LossSurface, Race, Trajectory, animate, loss_surface, race, ravine
 
 
 def surface(places: int = 4) -> LossSurface:
@@ -155,3 +156,60 @@ def test_an_unwritable_path_fails_before_anything_is_drawn(tmp_path: Path, monke
     monkeypatch.setattr(FigureCanvasAgg, "draw", lambda *_: pytest.fail("it drew"))
     with pytest.raises(OSError, match="file"):
         animate(surface(), None, tmp_path / "file" / "walk.gif", dpi=20)
+
+
+# --- races ---
+
+
+def a_race() -> Race:
+    """Return a race of three steps, from which one walk is thrown out after two, and one stays in the picture."""
+    optimizers = {name: lambda p, lr=lr: SGD(p, lr=lr) for name, lr in (("slow", 0.03), ("fast", 1e100))}
+    return race(ravine, (2.0, 1.0), optimizers, steps=3, points=5, extent=(-3, 3))
+
+
+def test_a_film_of_a_race_shows_its_walks_and_their_losses_as_far_as_each_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = a_race()
+    walks = found.trajectories
+    assert (len(walks["slow"]), len(walks["fast"]), list(found.ended)) == (4, 2, ["fast"])
+    shown = shown_at_steps(monkeypatch)
+    assert found.animate(tmp_path / "new" / "race.gif", dpi=20) == tmp_path / "new" / "race.gif"
+    assert shown.keys() == {0, 1, 2, 3}
+    for step in range(4):
+        numbers = [np.column_stack(data) for data in shown[step][-8:]]  # of the first frame, also those of the axes
+        for k, (place, loss) in enumerate(zip(numbers[0:4:2], numbers[4:8:2])):
+            walk = list(walks.values())[k]
+            last = min(step, len(walk) - 1)
+            assert loss[:, 0].tolist() == list(range(last + 1))
+            assert np.array_equal(loss[:, 1], np.clip(walk.losses[: last + 1], None, 1e250))
+            assert np.array_equal(place, np.clip(found.surface.path(walk)[: last + 1], -1e250, 1e250))
+        assert numbers[1].tolist() == numbers[0][-1:].tolist()
+        assert numbers[7].tolist() == numbers[6][-1:].tolist()
+    with Image.open(tmp_path / "new" / "race.gif") as film:
+        assert (film.n_frames, film.size) == (4, (210, 92))
+
+
+def test_frames_of_a_race_differ_in_both_panels_and_equal_races_give_equal_bytes(tmp_path: Path) -> None:
+    first, *_, last = frames_of(a_race().animate(tmp_path / "race.html", dpi=40, most_frames=2))
+    changed = np.abs(first - last).max(axis=2) > 30
+    assert changed[:, :210].sum() > 20
+    assert changed[:, 210:].sum() > 20
+    assert changed.mean() < 0.2
+    once, again = (a_race().animate(tmp_path / f"{k}.gif", dpi=20).read_bytes() for k in range(2))
+    assert once == again
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"path": "race.mp4"}, "Race.animate: path: expected a file name that ends in .gif or .html, got 'race.mp4'"),
+        ({"fps": 0}, "Race.animate: fps: expected a finite number"),
+        ({"dpi": 0}, "Race.animate: dpi: expected an integer of at least 1"),
+        ({"most_frames": 1}, "Race.animate: most_frames: expected an integer of at least 2"),
+    ],
+)
+def test_a_race_that_cannot_be_animated_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        a_race().animate(**{"path": tmp_path / "race.gif", **change})
+    assert list(tmp_path.iterdir()) == []

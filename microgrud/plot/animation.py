@@ -6,9 +6,9 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -88,16 +88,50 @@ def animate(
     walks = surface.trajectories if trajectory is None else by_name(f"{where}: trajectory", trajectory)
     if not walks:
         raise ValueError(f"{where}: trajectory: expected at least one walk, got none")
+
+    def panels() -> list[Panel]:
+        paths = {name: drawable(surface.path(walk)) for name, walk in walks.items()}
+        return [Panel(surface.contour(ax, trajectory={}), paths)]
+
+    return write_film(where, path, panels, fps, dpi, most_frames)
+
+
+class Panel(NamedTuple):
+    """A part of each frame.
+
+    Attributes:
+        below: the Axes of what is the same in all frames.
+        paths: the places of each walk by its name: an array of shape (places, 2).
+        has_legend: whether the walks have a legend; otherwise that of the Axes below names them.
+    """
+
+    below: Any
+    paths: Mapping[str, Vector]
+    has_legend: bool = True
+
+
+def write_film(
+    where: str, path: Any, panels: Callable[[], Sequence[Panel]], fps: Any, dpi: Any, most_frames: Any
+) -> Path:
+    """Write an animation of the panels of one Figure; the first one gets the count of the steps.
+
+    Args:
+        where: the caller's name, for messages.
+        path: as in `animate`.
+        panels: a function that draws what is the same in all frames; it is called once the file can be written.
+        fps: as in `animate`.
+        dpi: as in `animate`.
+        most_frames: as in `animate`.
+    """
     target = Path(instance((str, os.PathLike), "the name of a file")(f"{where}: path", path))
     if target.suffix.lower() not in (".gif", ".html"):
         raise ValueError(f"{where}: path: expected a file name that ends in .gif or .html, got {os.fspath(path)!r}")
     fps = real(Interval(0.0, 1000.0, low_open=True))(f"{where}: fps", fps)
-    dpi = whole(1)(f"{where}: dpi", dpi)
-    paths = {name: drawable(surface.path(walk)) for name, walk in walks.items()}
-    steps = _steps(max(map(len, paths.values())), whole(2)(f"{where}: most_frames", most_frames))
+    dpi, most_frames = whole(1)(f"{where}: dpi", dpi), whole(2)(f"{where}: most_frames", most_frames)
     target.parent.mkdir(parents=True, exist_ok=True)  # fails before the frames are drawn, which takes long
-    below = surface.contour(ax, trajectory={})
-    write_atomically(target, _film(_frames(below, paths, steps, dpi), target.suffix.lower(), fps, dpi))
+    drawn = panels()
+    steps = _steps(max(len(places) for panel in drawn for places in panel.paths.values()), most_frames)
+    write_atomically(target, _film(_frames(drawn, steps, dpi), target.suffix.lower(), fps, dpi))
     return target
 
 
@@ -107,25 +141,40 @@ def _steps(places: int, most_frames: int) -> list[int]:
     return sorted({int(step) for step in spaced})
 
 
-def _frames(below: Any, paths: Mapping[str, Vector], steps: list[int], dpi: int) -> Iterator[Figure]:
+def _frames(panels: Sequence[Panel], steps: list[int], dpi: int) -> Iterator[Figure]:
     """Yield the Figure of each frame, always the same one: an image of the Axes below, and the walks up to a step.
 
-    The surface in the Axes, which takes longest, is drawn once for all frames.
+    What is the same in all frames, which takes longest, is drawn once.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    below.figure.set_dpi(dpi)
-    below.set_title(" ")  # room for the count
-    canvas: Any = FigureCanvasAgg(below.figure)
+    below = panels[0].below.figure
+    below.set_dpi(dpi)
+    panels[0].below.set_title(" ")  # room for the count
+    canvas: Any = FigureCanvasAgg(below)
     canvas.draw()
-    figure = Figure(figsize=below.figure.get_size_inches(), dpi=dpi)
+    figure = Figure(figsize=below.get_size_inches(), dpi=dpi)
     figure.figimage(np.array(canvas.buffer_rgba()), resize=False, zorder=-1)
-    ax: Any = figure.add_axes(below.get_position(), xlim=below.get_xlim(), ylim=below.get_ylim())
+    moving = [_moving(figure, panel) for panel in panels]
+    for step in steps:
+        for panel, (_, lines, heads) in zip(panels, moving):
+            for places, line, head in zip(panel.paths.values(), lines, heads):
+                line.set_data(*places[: step + 1].T)
+                head.set_data(*places[min(step, len(places) - 1)][:, None])
+        moving[0][0].set_title(f"step {step}", fontsize="medium")
+        yield figure
+
+
+def _moving(figure: Any, panel: Panel) -> tuple[Any, list[Any], list[Any]]:
+    """Add the walks of a panel to a Figure; return their Axes, and for each walk its line and its head."""
+    below = panel.below
+    limits = {"xlim": below.get_xlim(), "ylim": below.get_ylim(), "yscale": below.get_yscale()}
+    ax: Any = figure.add_axes(below.get_position(), **limits)
     ax.set_axis_off()
     lines: list[Any] = []
     heads: list[Any] = []
-    for i, (name, places) in enumerate(paths.items()):
+    for i, (name, places) in enumerate(panel.paths.items()):
         look = style(i)
         lines += ax.plot(
             *places.T, color=look.color, linestyle=look.dashes, linewidth=1.4, marker=look.marker, markersize=3.0,
@@ -135,15 +184,11 @@ def _frames(below: Any, paths: Mapping[str, Vector], steps: list[int], dpi: int)
             [], [], linestyle="none", marker=look.marker, markersize=10, markerfacecolor=look.color,
             markeredgecolor="white", zorder=5,
         )  # fmt: skip
-    legend = draw_legend(ax, lines)
-    figure.draw_without_rendering()
-    legend.set_loc(tuple(ax.transAxes.inverted().transform(legend.get_window_extent().min)))  # the same in all frames
-    for step in steps:
-        for places, line, head in zip(paths.values(), lines, heads):
-            line.set_data(*places[: step + 1].T)
-            head.set_data(*places[min(step, len(places) - 1)][:, None])
-        ax.set_title(f"step {step}", fontsize="medium")
-        yield figure
+    if panel.has_legend:
+        legend = draw_legend(ax, lines)
+        figure.draw_without_rendering()
+        legend.set_loc(tuple(ax.transAxes.inverted().transform(legend.get_window_extent().min)))  # in all frames
+    return ax, lines, heads
 
 
 def _film(frames: Iterator[Figure], suffix: str, fps: float, dpi: int) -> bytes:

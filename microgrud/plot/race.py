@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +15,7 @@ from ..common.checks import ANY, instance, pair, real, whole
 from ..engine import Value
 from ..engine.vectors import Vector
 from ..optim.optimizer import Optimizer
+from .animation import Panel, write_film
 from .axes import Axes, png, several_axes
 from .grid import around
 from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
@@ -30,6 +33,8 @@ Factory: TypeAlias = Callable[[list[Value]], Optimizer]
 @dataclass(frozen=True, eq=False, repr=False)
 class Race:
     """The result of a race of optimizers; at the end of a notebook's cell it shows itself.
+
+    `plot()` draws it, and `animate("race.gif")` writes a film of it.
 
     Attributes:
         surface: the `LossSurface` around the start and the walks.
@@ -61,6 +66,44 @@ class Race:
         self.surface.contour(left, colorbar=False)
         self._plot_losses(right)
         return drawn  # type: ignore[no-any-return]
+
+    def animate(
+        self, path: str | os.PathLike[str], *, fps: float = 10.0, dpi: int = 80, most_frames: int = 150
+    ) -> Path:
+        """Write an animation of the race: the walks over the contours, and beside them the loss at each step.
+
+        A walk that ended early waits at its last place. Equal races give equal bytes with the same version of
+        matplotlib. The file is written whole or not at all.
+
+        Args:
+            path: the file to write: `.gif`, or `.html` for a page with a player that needs no network. Missing folders
+                are created.
+            fps: the number of frames in a second, above 0.
+            dpi: the number of pixels to an inch of the Figure, which is 10.5 by 4.6 inches.
+            most_frames: the most frames, at least 2; in a longer race each frame stands for several steps.
+
+        Returns:
+            The path. In a notebook, `IPython.display.Image(filename)` or `IPython.display.HTML(path.read_text())` shows
+            it.
+
+        Raises:
+            TypeError, ValueError: for another kind of file, and for invalid arguments.
+            OSError: if the file cannot be written.
+            ImportError: without matplotlib.
+        """
+        left, right = several_axes("Race.animate", None, 1, 2, 2, (10.5, 4.6))
+
+        def panels() -> list[Panel]:
+            self.surface.contour(left, trajectory={}, colorbar=False)
+            self._plot_losses(right)
+            for line in right.get_lines():  # only their scale and their legend stay
+                line.set_visible(False)
+            walks = self.trajectories.items()
+            losses = {name: np.column_stack([np.arange(len(walk)), drawable(walk.losses)]) for name, walk in walks}
+            places = {name: drawable(self.surface.path(walk)) for name, walk in walks}
+            return [Panel(left, places, has_legend=False), Panel(right, losses, has_legend=False)]
+
+        return write_film("Race.animate", path, panels, fps, dpi, most_frames)
 
     def _plot_losses(self, ax: Axes) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -127,7 +170,7 @@ def race(
         points: the number of grid points along both axes, or a pair of numbers.
 
     Returns:
-        A `Race`: its `plot()` draws it.
+        A `Race`: its `plot()` draws it, and its `animate(path)` writes a film.
 
     Raises:
         TypeError, ValueError: for invalid arguments.
