@@ -40,7 +40,7 @@ def texts(cell: Any) -> str:
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(p, marks=pytest.mark.slow("2 to 10 s each; two are not slow") if p.stem[0] in "2345" else ())
+        pytest.param(p, marks=pytest.mark.slow("2 to 10 s each; three are not slow") if p.stem[0] in "345" else ())
         for p in NOTEBOOKS
     ],
     ids=lambda path: path.stem,
@@ -67,9 +67,37 @@ def test_a_notebook_runs_and_shows_what_it_showed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_opens_with_its_aims_and_ends_with_folded_solutions(path: Path) -> None:
+def test_a_notebook_opens_with_its_aims_and_was_run(path: Path) -> None:
     cells = nbformat.read(path, as_version=4).cells
     assert re.match(r"# \d\. .+\n\nWhen you have read this notebook you can\n\n\* ", cells[0].source)
+    assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
+    assert all(cell.source.strip() for cell in cells)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[:3], ids=lambda path: path.stem)
+def test_an_exercise_is_followed_by_its_unfinished_answer_and_a_folded_solution(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    places = [k for k, cell in enumerate(cells) if "**Exercise " in cell.source]
+    assert len(places) >= 3
+    for k in places:
+        (number,) = re.findall(r"\*\*Exercise (\d+)\.\*\*", cells[k].source)
+        (unfinished,), (solved,) = cells[k + 1].outputs, cells[k + 2].outputs
+        assert unfinished.text.startswith(f"exercise {number}: not yet: ")
+        assert solved.text == f"exercise {number}: passed\n"
+        assert cells[k + 2].metadata == {"jupyter": {"source_hidden": True}, "tags": ["solution", "hide-input"]}
+    assert [k for k, cell in enumerate(cells) if "solution" in cell.metadata.get("tags", [])] == [k + 2 for k in places]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[:3], ids=lambda path: path.stem)
+def test_the_first_notebooks_need_no_library_that_a_browser_lacks(path: Path) -> None:
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    imported = re.findall(r"^ *(?:from|import) (\w+)", code, re.MULTILINE)
+    assert {*imported} <= {"checks", "microgrud", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[3:], ids=lambda path: path.stem)
+def test_a_notebook_ends_with_folded_solutions(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
     (k,) = [k for k, cell in enumerate(cells) if cell.cell_type == "markdown" and "## Exercises" in cell.source]
     exercises = re.findall(r"^(\d+)\. ", cells[k].source.split("## Exercises")[1], re.MULTILINE)
     solutions = cells[k + 1 :]
@@ -79,5 +107,3 @@ def test_a_notebook_opens_with_its_aims_and_ends_with_folded_solutions(path: Pat
         assert cell.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
         assert "solution" in cell.metadata["tags"]
     assert not [cell for cell in cells[:k] if "solution" in cell.metadata.get("tags", [])]
-    assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
-    assert all(cell.source.strip() for cell in cells)

@@ -1,0 +1,32 @@
+"""Check the exercises of notebooks 1 to 3: `check(exercise_1)` prints what an answer lacks."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from exercises import EXERCISES
+from hints import NotYetError
+
+
+def check(answer: Any, exercise: int | None = None) -> None:
+    """Print that an answer is right, or what it still lacks.
+
+    A hint names what was tried, what came out and what was expected, and never the solution.
+
+    Args:
+        answer: the function or class that you wrote.
+        exercise: the number of the exercise, if the name of the answer does not end with it.
+    """
+    if exercise is None:
+        digits = str(getattr(answer, "__name__", "")).rpartition("_")[2]
+        exercise = int(digits) if digits.isdecimal() else None
+    if exercise not in EXERCISES:
+        print(f"check: expected a function such as exercise_1, got {answer!r}")
+        return
+    try:
+        EXERCISES[exercise](answer)
+    except NotYetError as reason:
+        print(textwrap.fill(f"exercise {exercise}: not yet: {reason}", width=88))
+    else:
+        print(f"exercise {exercise}: passed")

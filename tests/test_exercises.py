@@ -1,0 +1,203 @@
+"""Exercises of the notebooks: the checks take every solution, and no unfinished or typically wrong answer."""
+
+from __future__ import annotations
+
+import ast
+import math
+import random
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def check() -> Iterator[Callable[..., None]]:
+    """The function `check` of the notebooks, found as a notebook finds it."""
+    sys.path.insert(0, str(NOTEBOOKS))
+    import checks
+
+    yield checks.check
+    sys.path.remove(str(NOTEBOOKS))
+    for name in ("checks", "exercises", "hints"):
+        del sys.modules[name]
+
+
+def cells(kind: str) -> dict[int, str]:
+    """Return the cells that define `exercise_N` or `solution_N` in all notebooks, by N."""
+    found: dict[int, str] = {}
+    for path in sorted(NOTEBOOKS.glob("[123]*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            number = re.search(rf"^check\((?:{kind}_(\d+)|\w+, (\d+))\)$", cell.source, re.MULTILINE)
+            solves = "solution" in cell.metadata.get("tags", [])
+            if cell.cell_type == "code" and number and solves == (kind == "solution"):
+                found[int(number[1] or number[2])] = cell.source
+    return found
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what was printed, with hints on a single line."""
+    return re.sub(r"\n(?!exercise|check|$)", " ", capsys.readouterr().out)
+
+
+def shown(source: str, check: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what a cell prints."""
+    exec(source, {"check": check, "math": math, "random": random})
+    return said(capsys)
+
+
+@pytest.mark.parametrize("number", cells("solution"))
+def test_a_solution_passes(number: int, check: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(cells("solution")[number], check, capsys) == f"exercise {number}: passed\n"
+
+
+@pytest.mark.parametrize("number", cells("exercise"))
+def test_an_unfinished_exercise_does_not_pass(
+    number: int, check: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = cells("exercise")[number]
+    assert any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(ast.parse(source)))
+    assert shown(source, check, capsys).startswith(f"exercise {number}: not yet: ")
+
+
+#: Typical wrong answers by the number of the exercise, each with words of its hint.
+WRONG = [
+    (1, "lambda f, x: f(x + 1e-6) - f(x)", "measured in nudges"),
+    (1, "lambda f, x: (f(x) - f(x + 1e-6)) / 1e-6", "which height did you subtract"),
+    (1, "lambda f, x: f(x)", "the height"),
+    (1, "lambda f, x: (f(x + 0.1) - f(x)) / 0.1", "smaller nudge"),
+    (1, "lambda f, x: 2 * x", "sin"),
+    (1, "lambda f, x: f(x) / 0", "raised ZeroDivisionError"),
+    (1, "lambda f, x: 'steep'", "expected a number"),
+    (1, "lambda f: 1.0", "raised TypeError"),
+    (2, "lambda x: 2 * (3 * x + 1)", "What happens from x to u?"),
+    (2, "lambda x: 3", "What happens from u to u"),
+    (2, "lambda x: 2 * (3 * x + 1) + 3", "added along a path"),
+    (2, "lambda x: 24.0", "x = -2"),
+    (3, "lambda: ['x', 's', 'square', 'cube', 'result']", "x passes its gradient on before s does"),
+    (3, "lambda: ['result', 'square', 'cube', 's', 'x']", "lacks a share"),
+    (3, "lambda: ['result', 'x']", "expected a list of"),
+    (4, "lambda x: [x, 4 * x]", "2 paths"),
+    (4, "lambda x: [x, x, x, x, x]", "add up to 15; the gradient is 24"),
+    (4, "lambda x: [2 * x, 2 * x, 2 * x, x, x]", "not each share"),
+    (4, "lambda x: 8 * x", "expected a list"),
+    (7, "lambda p, t: sum((a - b) ** 2 for a, b in zip(p, t))", "the sum of the squares"),
+    (7, "lambda p, t: sum(a - b for a, b in zip(p, t)) / len(p)", "the mean of the errors"),
+    (7, "lambda p, t: sum(abs(a - b) for a, b in zip(p, t)) / len(p)", "their sizes"),
+    (8, "walk(sign=1)", "Yours climbs"),
+    (8, "walk(more=1)", "a step too many"),
+    (8, "walk(more=-1)", "a step short"),
+    (8, "lambda slope, x, rate, steps: x - steps * rate * slope(x)", "that of the start"),
+    (9, "lambda curvature: 2 / curvature", "one step leads to -1"),
+    (9, "lambda curvature: 0.25", "the curvature 2 is 0.25"),
+    (10, "lambda slope, x, rate, keep, steps: walk()(slope, x, rate, steps)", "without momentum"),
+    (10, "lambda slope, x, rate, keep, steps: walk()(slope, x, rate * (1 - keep), steps)", "first step"),
+    (11, "lambda n, sizes: sum(a * b for a, b in zip([n, *sizes], sizes))", "the weights alone"),
+    (11, "lambda n, sizes: sum((n + 1) * m for m in sizes)", "second layer"),
+    (12, "lambda samples, size, rng: [samples[k:k + size] for k in range(0, len(samples), size)]", "shuffle"),
+    (
+        12,
+        "lambda samples, size, rng: [rng.sample(samples, size)] if len(samples) > size else [samples]",
+        "no batch has",
+    ),
+    (12, "lambda samples, size, rng: rng.shuffle(samples) or [samples]", "changes the caller"),
+    (12, "lambda samples, size, rng: [[x] for x in samples]", "batches have [1, 1"),
+    (12, "lambda samples, size, rng: samples", "a list of lists"),
+    (13, "lambda losses, patience: losses.index(min(losses))", "before it sees the later"),
+    (13, "lambda losses, patience: 2 + patience", "Which epoch had the best"),
+    (13, "lambda losses, patience: min(losses[:3])", "not its loss"),
+]
+
+
+def walk(sign: int = -1, more: int = 0) -> Callable[..., float]:
+    """Return a walk that may climb, or take more steps than it should."""
+
+    def walked(slope: Callable[[float], float], x: float, rate: float, steps: int) -> float:
+        for _ in range(steps + more):
+            x += sign * rate * slope(x)
+        return x
+
+    return walked
+
+
+@pytest.mark.parametrize(("number", "answer", "words"), WRONG)
+def test_a_wrong_answer_gets_a_hint_and_does_not_pass(
+    number: int, answer: str, words: str, check: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(eval(answer, {"walk": walk}), number)
+    text = said(capsys)
+    assert text.startswith(f"exercise {number}: not yet: ")
+    assert words in text
+
+
+#: Mistakes in a class `Number`, as replacements in the solution of exercise 5, each with words of the hint.
+MISTAKES = {
+    "(other.data, self.data)": ("(self.data, other.data)", "the grad of a is 2; expected -0.3"),
+    "1.0 - t * t": ("t", "The local derivative is 1 - t * t"),
+    "self.grad = 1.0": ("pass", "How fast does a number change with itself?"),
+    "operand.grad += node": ("operand.grad = node", "Is the first share still there"),
+    "reversed(order)": ("[self, *order[-2::-1][::-1]]", "the grad of"),
+    "if node not in seen": ("if True", "the grad of"),
+    "self.data * other.data, ": ("self.data + other.data, ", "has the data -1; expected -6"),
+    "return SolvedNumber(t, (self,)": ("return (t, (self,)", "expected a Number"),
+    "self.grad = 0.0": ("pass", "has no grad"),
+}
+
+
+@pytest.mark.parametrize("right", MISTAKES)
+def test_a_mistake_in_the_class_is_found(
+    right: str, check: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong, words = MISTAKES[right]
+    source = cells("solution")[5]
+    assert right in source
+    text = shown(source.replace(right, wrong, 1), check, capsys)
+    assert text.startswith("exercise 5: not yet: ")
+    assert words in text
+
+
+#: The lines of a step, of which any left out or turned round is a mistake.
+STEP = """
+def exercise_6(loss, parameters, learning_rate):
+    for p in parameters:
+        p.zero_grad()
+    loss().backward()
+    for p in parameters:
+        p.data -= learning_rate * p.grad
+check(exercise_6)
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ("p.zero_grad()", "pass", "before the second backward pass"),
+        ("-=", "+=", "uphill"),
+        ("learning_rate * ", "", "whole gradients"),
+        ("p.data -= learning_rate * p.grad", "p = p - learning_rate * p.grad", "have not changed"),
+        ("p.data -=", "parameters[0].data -=", "led from w = 3"),
+        ("    loss().backward()", "    loss.backward()", "raised AttributeError"),
+    ],
+)
+def test_a_mistake_in_a_step_is_found(
+    right: str, wrong: str, words: str, check: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shown(STEP, check, capsys) == "exercise 6: passed\n"
+    text = shown(STEP.replace(right, wrong), check, capsys)
+    assert text.startswith("exercise 6: not yet: ")
+    assert words in text
+
+
+def test_check_wants_an_answer_with_a_number(check: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    check(3.0)
+    check(lambda x: x)
+    assert re.fullmatch(r"(check: expected a function such as exercise_1, got .*\n){2}", capsys.readouterr().out)
+
+
+def test_exercises_are_numbered_through_the_notebooks() -> None:
+    assert [*cells("exercise")] == [*cells("solution")] == list(range(1, len(cells("exercise")) + 1))
