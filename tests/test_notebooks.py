@@ -107,3 +107,13 @@ def test_a_notebook_ends_with_folded_solutions(path: Path) -> None:
         assert cell.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
         assert "solution" in cell.metadata["tags"]
     assert not [cell for cell in cells[:k] if "solution" in cell.metadata.get("tags", [])]
+
+
+def test_the_page_of_questions_links_to_sections_of_the_notebooks() -> None:
+    page = Path(__file__).parent.parent.joinpath("docs", "questions.md").read_text(encoding="utf-8")
+    links = re.findall(r"\[([^]]+)\]\(\.\./notebooks/([^)#]+)#([^)]+)\)", page)
+    assert len(links) >= len(re.findall(r"^<details><summary>", page, re.MULTILINE)) > 5
+    for title, name, anchor in links:
+        cells = nbformat.read(NOTEBOOKS[0].parent / name, as_version=4).cells
+        assert f"## {title}\n" in "".join(cell.source + "\n" for cell in cells if cell.cell_type == "markdown")
+        assert anchor == re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
