@@ -1,0 +1,135 @@
+"""The modules that run inside the playground, on the engine that runs there; test_playground.py tests the page."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import microgrud
+from microgrud import Value
+
+pytestmark = pytest.mark.skipif(microgrud.backend != "python", reason="the playground runs the Python engine")
+FOLDER = Path(__file__).parents[1] / "docs" / "playground"
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"playground_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+programs, training = loaded("programs"), loaded("training")
+
+
+def run(source: str, **changes: float) -> dict[str, Any]:
+    """Run a program, with changed numbers for the leaves `leaf0`, `leaf1`, ..."""
+    asked = {"source": source, "changes": {name.removeprefix("leaf"): x for name, x in changes.items()}}
+    return dict(json.loads(programs.run(json.dumps(asked))))
+
+
+def rows(shown: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    return {row["name"]: (float(row["data"]), float(row["grad"])) for row in shown["rows"]}
+
+
+@pytest.mark.parametrize(
+    ("source", "root"),
+    [
+        ("a = Value(1.0) * 2.0\nloss = a * 3.0\nb = loss + 1.0", "loss"),
+        ("a = Value(1.0) * 2.0\nb = a + 1.0\nn = 3", "b"),
+        ("loss = Value(1.0) * 2.0\na = loss + 1.0\na", "a"),
+        ("loss = 0.5\na = Value(1.0)", "a"),
+        ("a = Value(1.0) * 2.0\nb = Value(4.0)\na.backward()", "a"),
+    ],
+)
+def test_the_graph_is_that_of_the_last_line_or_of_loss_or_of_the_last_variable(source: str, root: str) -> None:
+    shown = run(f"from microgrud import Value\n{source}")
+    assert shown["rows"][-1]["name"] == root
+    assert shown["rows"][-1]["grad"] == "1.0"
+
+
+def test_a_changed_leaf_starts_from_its_new_number_and_branches_follow() -> None:
+    source = "from microgrud import Value\nx, y = Value(2.0), Value(5.0)\nz = x * y if x > 0.0 else x + y"
+    assert rows(run(source))["z"] == (10.0, 1.0)
+    shown = run(source, leaf0=-1.0)
+    assert rows(shown) == {"x": (-1.0, 1.0), "y": (5.0, 1.0), "z": (4.0, 1.0)}
+    assert shown["leaves"][0] == {"index": 0, "name": "x", "first": 2.0, "now": -1.0}
+    assert Value(3.0).data == 3.0  # values made elsewhere are what they were
+
+
+def test_random_numbers_are_the_same_in_each_run() -> None:
+    source = "import random\nfrom microgrud import Value\nx = Value(random.random())\ny = x * random.random()"
+    assert run(source)["rows"] == run(source)["rows"]
+
+
+def test_gradients_that_the_program_computed_are_not_computed_again() -> None:
+    source = "from microgrud import Value\nx = Value(3.0)\ny = x * x\ny.backward()\ny.backward()"
+    assert rows(run(source))["x"] == (3.0, 12.0)  # two passes add up
+
+
+def test_nodes_are_named_by_variables_elements_of_lists_and_parameters() -> None:
+    source = "from microgrud.nn import Neuron\nfrom microgrud import Value\nxs = [Value(1.0), Value(2.0)]\n"
+    source += "v1 = Value(0.5)\nn = Neuron(2, rng=0)\nout = n(xs) * v1"
+    assert set(rows(run(source))) == {"xs[0]", "xs[1]", "v1", "w.0", "w.1", "b", "v2", "v3", "out"}
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "message"),
+    [
+        ("x = 1\ny = 1 / 0", 2, "ZeroDivisionError: division by zero"),
+        ("from microgrud import Value\ndef f(x):\n    return x.log()\nf(Value(-1.0))", 3, "ValueError: "),
+        ("x = 1\nx = = 2", 2, "SyntaxError: invalid syntax"),
+        ("raise SystemExit(3)", 1, "SystemExit: 3"),
+        ("{}['a']", 1, "KeyError: 'a'"),
+        ("", None, "the program makes no Value; begin with: from microgrud import Value"),
+    ],
+)
+def test_an_error_names_its_line(source: str, line: int | None, message: str) -> None:
+    error = run(source)["error"]
+    assert error["line"] == line
+    assert error["message"].startswith(message)
+
+
+def test_output_is_kept_before_an_error() -> None:
+    shown = run("print('so far')\n1 / 0")
+    assert shown["output"] == "so far\n"
+    assert "rows" not in shown
+
+
+def request(do: str, **asked: Any) -> dict[str, Any]:
+    usual = {"hidden": [4], "activation": "tanh", "seed": 1, "optimizer": "adam", "rate": 0.1, "batch": 0}
+    points = [[-0.6, -0.6, 0], [-0.6, 0.6, 1], [0.6, -0.6, 1], [0.6, 0.6, 0]]
+    asked = usual | {"do": do, "points": points, "most": 1, "seconds": 60.0} | asked
+    return dict(json.loads(training.handle(json.dumps(asked))))
+
+
+def test_training_learns_exclusive_or_and_a_new_network_begins_as_the_first() -> None:
+    first = request("new", most=0)
+    assert first["steps"] == 0
+    answer = request("train", most=150)
+    assert answer["steps"] == len(answer["losses"]) == 150
+    assert float(answer["losses"][-1]) < 0.05
+    assert request("new", most=0)["layers"] == first["layers"]
+    assert [len(layer) for layer in first["layers"]] == [4, 1]
+    assert [len(neuron) for layer in first["layers"] for neuron in layer] == [3, 3, 3, 3, 5]
+
+
+def test_mini_batches_of_an_epoch_have_each_point_once() -> None:
+    trained = training.Training([], "tanh", 0)
+    drawn = [trained.next_batch(10, 4) for _ in range(3)]
+    assert [len(batch) for batch in drawn] == [4, 4, 2]
+    assert sorted(k for batch in drawn for k in batch) == list(range(10))
+
+
+def test_training_stops_at_a_loss_that_is_not_finite() -> None:
+    request("new", hidden=[8, 8], activation="relu", optimizer="sgd", most=0)
+    answer = request("train", activation="relu", optimizer="sgd", rate=1e200, most=50)
+    assert answer["losses"][-1] in ("inf", "nan")
+    assert len(answer["losses"]) < 50
