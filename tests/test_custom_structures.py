@@ -284,6 +284,9 @@ def test_errors_name_the_operation_and_what_its_rule_returned() -> None:
         ValueError, match=r"the vjp of short: item 0: expected the structure of the argument, with \[0\]"
     ):
         grad(short)([1.0, 2.0])
+    as_array = custom_op("as_array", lambda x: x[0], vjp=lambda z, v, x: (np.ones(2),))
+    with pytest.raises(ValueError, match=r"with \[0\]: number, \[1\]: number; got an array of shape \(2,\)$"):
+        grad(as_array)([1.0, 2.0])
     wrong = custom_op("wrong", lambda x: [x, x], jvp=lambda z, t, x: t[0])
     with pytest.raises(ValueError, match=r"the jvp of wrong: expected the structure of the result, with \[0\]: number"):
         jvp(wrong, 1.0, 1.0)

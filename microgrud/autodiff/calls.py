@@ -238,5 +238,7 @@ def tangents_of(tangents: Any, count: int) -> tuple[Any, ...]:
 
 
 def _leaves(structure: Structure) -> str:
+    if structure.paths == ("",):  # the structure is a number or an array itself
+        return "one number" if structure.shapes == (None,) else f"an array of shape {structure.shapes[0]}"
     leaves = [f"{path}: {shape or 'number'}" for path, shape in zip(structure.paths, structure.shapes)]
     return ", ".join(leaves) or "no numbers"
