@@ -121,7 +121,7 @@ def take(table: Any, index: Any) -> Any:
     try:
         place = operator.index(index)
     except TypeError:
-        raise TypeError(f"take: index: expected an integer, got {index!r}") from None
+        raise TypeError(f"take: index: expected an integer, got {index!r}{_advice(index)}") from None
     check_index(place, len(rows), f"take: index {place}")
     return _as_list(rows[place])
 
@@ -147,3 +147,10 @@ def _looked_up(tracer: Any, rows: Sequence[Any], index: IntegerArgument) -> Any:
 
 def _as_list(row: Any) -> Any:
     return row if not hasattr(row, "__len__") else list(row)
+
+
+def _advice(index: Any) -> str:
+    """Return what to do about an index that an array has made a float, as one does whose other columns hold floats."""
+    if not isinstance(index, float) or not index.is_integer():
+        return ""
+    return "; give a table with columns of floats as lists or as a DataFrame, in which this column holds integers"
