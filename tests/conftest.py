@@ -19,8 +19,8 @@ import microgrud
 ANY_ENGINE = """
     accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli* code_lines
     contributing draw* elementary evaluation exercises explain files history imports initializers modelfile notebooks
-    package pictures player playground plot_* predicting preparation* reading* report schedules sklearn* stored strategies
-    table* writing
+    package pictures player playground plot_* predicting preparation* reading* report schedules sklearn* stored
+    strategies table* writing
 """.split()
 
 

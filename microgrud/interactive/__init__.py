@@ -1,7 +1,8 @@
 """Widgets for notebooks and pages: slopes, descents, residuals, learning curves and regions that one can move and play.
 
-They are HTML with a picture, words, controls and a script, need no other file and no server, and work in a saved page,
-without NumPy and matplotlib. Where scripts do not run, the picture and the words remain. `print(widget)` gives the words.
+They are HTML with a picture, words, controls and a script. They need no other file, no server, no NumPy and no
+matplotlib, and work in a saved page. Where scripts do not run, the picture and the words remain. `print(widget)` gives
+the words.
 
 * `tangent`, `descent`: the slope of a function at a point, and gradient descent on it, computed in the page.
 * `residuals`: expected and predicted numbers of one input, and what lies between them.
