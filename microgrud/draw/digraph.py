@@ -45,6 +45,8 @@ class GraphWriter:
         self.marked = False
         #: The least width of a number's cell, in points.
         self.width = 0
+        #: The number of the state that opens a group, as a class for a script: `open-3`.
+        self.opens: Mapping[Group, int] = {}
         #: Lines of text below the picture.
         self.lines: list[str] = []
 
@@ -225,6 +227,8 @@ class GraphWriter:
                 if nodes and (made or nodes is leaves):
                     rows.append("".join(self._ranges(name, nodes)).replace("</TR><TR>", ""))
         look = {"shape": "box3d", "style": "filled", "fillcolor": "#ffffff"}
+        if group in self.opens:
+            look["class"] = f"open-{self.opens[group]}"
         tooltip = literal(f"{group.title}: {counted(len(group.nodes), 'node')}")
         self.drawing.node(self.ids[group], table(rows), tooltip=tooltip, **look)
 

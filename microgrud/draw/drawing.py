@@ -80,7 +80,8 @@ def draw(
         path: for a compiled function, the number of the recording to draw, from 1; by default all, or the first four.
 
     Returns:
-        a `graphviz.Digraph`, which shows itself in a notebook; `.render("graph.svg")` writes a file.
+        a `graphviz.Digraph`, which shows itself in a notebook; `.render("graph.svg")` writes a file. In a notebook, and
+        in the page that `.render("graph.html")` writes, a folded box opens in place by a click.
 
     Raises:
         ImportError: without the extra `draw`.
@@ -123,7 +124,7 @@ def draw(
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
     writing = Writing(format, rankdir, digits, expand_dot, slopes)
     if depth is not None or fold in ("neurons", "layers", "nothing"):
-        return writing.drawing(view(graph, model, fold, depth, max_nodes or MAX_NODES))
+        return writing.folded(graph, view(graph, model, fold, depth, max_nodes or MAX_NODES), model)
     return fitting_drawing(graph, model, fold, max_nodes, writing)
 
 

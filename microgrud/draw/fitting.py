@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..common.words import counted
 from ..nn.module import Module
 from .digraph import GraphWriter
-from .folding import View, groups_of, view_of
+from .folding import Group, View, groups_of, view_of
 from .metrics import Size, size_of
 from .rendering import Drawing
 from .structure import Structure
 from .style import FONT
+from .unfolding import unfolding
 from .value_graph import ValueGraph
 
 #: Maximum number of boxes by default.
@@ -38,13 +40,20 @@ class Writing:
     slopes: bool = True
     ranksep: float = _RANKSEP
 
-    def drawing(self, view: View, lines: list[str] | None = None) -> Drawing:
-        """Return the drawing of a view, with lines of text below it."""
+    def drawing(self, view: View, lines: list[str] | None = None, opens: Mapping[Group, int] | None = None) -> Drawing:
+        """Return the drawing of a view, with lines of text below it, and the numbers of states that groups open."""
         rankdir = self.rankdir or "LR"
         drawing = new_drawing(self.format, rankdir, self.ranksep)
         writer = GraphWriter(view, drawing, self.digits, rankdir, self.expand_dot, self.slopes)
-        writer.lines = lines or []
+        writer.lines, writer.opens = lines or [], opens or {}
         writer.write()
+        return drawing
+
+    def folded(self, graph: ValueGraph, view: View, model: Module | None, lines: list[str] | None = None) -> Drawing:
+        """Return the drawing of a view whose groups open by a click, where scripts run."""
+        drawing = self.drawing(view, lines)
+        if view.groups:
+            drawing.opened_by(partial(unfolding, graph, view.group_of, model, self.drawing, lines or []))
         return drawing
 
     def size(self, drawing: Drawing) -> Size:
@@ -76,7 +85,8 @@ def fitting_drawing(
     while True:
         chosen = view_of(graph, structure.groups(parts, outside), None, max_nodes or MAX_NODES)
         boxes = len(chosen.drawn) + len(chosen.groups)
-        drawing = below.drawing(chosen, list(_folded(graph, "operations", boxes, parts < len(structure.classes))))
+        lines = list(_folded(graph, "operations", boxes, parts < len(structure.classes)))
+        drawing = below.folded(graph, chosen, model, lines)
         size = below.size(drawing)
         if parts == 1 or (max(size) <= MOST if max_nodes is None else chosen.count_boxes() <= max_nodes):
             return drawing
@@ -95,7 +105,7 @@ def _if_it_fits(
     most = MOST if unit else _MOST_WHOLE
     for rankdir, ranksep, along in (("LR", _RANKSEP, MOST), ("LR", _CLOSE, most), ("TB", _CLOSE, most)):
         tried = replace(writing, rankdir=writing.rankdir or rankdir, ranksep=ranksep)
-        drawing = tried.drawing(chosen, lines)
+        drawing = tried.folded(graph, chosen, model, lines)
         size = tried.size(drawing)
         horizontal = tried.rankdir in ("LR", "RL")
         length, breadth = (size.width, size.height) if horizontal else (size.height, size.width)

@@ -26,6 +26,7 @@ class Group:
         place: the numbers of the layer and the neuron, from 0; a group for a layer has that of its first neuron.
         nodes: the nodes in the group, parameters first, and the others in topological order.
         made_by_model: True for a neuron or a layer, False for operations.
+        rest: True if it holds nodes like those that are drawn, and does not open.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Group:
     place: tuple[int, int]
     nodes: list[Value] = field(default_factory=list)
     made_by_model: bool = True
+    rest: bool = False
 
 
 @dataclass

@@ -30,6 +30,16 @@ def moving_picture(svg: str, exact: Mapping[int, str]) -> str:
         svg: the output of Graphviz for a GraphWriter whose `marked` is True.
         exact: the grads in full, for the tooltips.
     """
+    return stripped(svg, exact)
+
+
+def stripped(svg: str, exact: Mapping[int, str] | None = None) -> str:
+    """Return an SVG without what inline SVG does not need.
+
+    Args:
+        svg: the output of Graphviz.
+        exact: the grads of a picture that moves: see `moving_picture`.
+    """
     drawn = ElementTree.fromstring(svg)
     (graph,) = (child for child in drawn if _tag(child) == "g")
     size = {name: drawn.attrib[name] for name in ("width", "height", "viewBox")}
@@ -38,7 +48,7 @@ def moving_picture(svg: str, exact: Mapping[int, str]) -> str:
     place = ElementTree.SubElement(picture, "g", {"transform": graph.attrib["transform"]})
     for child in graph:
         if _tag(child) == "g":
-            place.append(_group(child, exact))
+            place.append(_group(child, exact or {}))
         elif _tag(child) != "title":
             place.append(_bare(child))
         if len(place):
@@ -56,6 +66,8 @@ def _group(drawn: Element, exact: Mapping[int, str]) -> Element:
         title.text = says
     seen = (each for each in drawn.iter() if _tag(each) not in ("g", "a", "title"))
     group.extend(_bare(each) for each in seen if _tag(each) != "text" or (each.text or "").strip())
+    if opens := re.search(r"\bopen-(\d+)", drawn.get("class", "")):
+        group.set("data-open", opens[1])
     if "turn" in numbers:
         group.set("class", drawn.attrib["class"].split()[0])
         group.set("data-turn", numbers["turn"])

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def mimebundle(shown: Value | Module | Compiled[..., Any]) -> dict[str, str]:
     """Return the picture of a graph, a network or a recording, and its text, for the display in a notebook.
 
-    Large graphs are drawn in part, with a box that counts the rest, and large layers without their middle. A leaf,
-    which has no graph, a module without neurons and a function without recordings are shown as text.
+    Large graphs are folded, with HTML in which their boxes open by a click, and large layers are drawn without their
+    middle. A leaf, which has no graph, a module without neurons and a function without recordings are shown as text.
 
     >>> list(mimebundle(Value(2.0) * 3.0))
     ['text/plain', 'image/svg+xml']
@@ -27,4 +27,4 @@ def mimebundle(shown: Value | Module | Compiled[..., Any]) -> dict[str, str]:
         has_picture = not shown.is_leaf
     else:
         has_picture = bool(neurons_by_layer(shown) if isinstance(shown, Module) else shown._recordings.all())
-    return {**text, "image/svg+xml": draw(shown)._repr_image_svg_xml()} if has_picture else text
+    return {**draw(shown)._repr_mimebundle_(), **text} if has_picture else text

@@ -22,7 +22,7 @@ from .fitting import new_drawing
 from .folding import view
 from .frames import Frame, frames_of, names_of_all
 from .moving import moving_picture
-from .rendering import fitting
+from .rendering import fitting, page
 from .style import ACTIVE, short, tint
 from .value_graph import ValueGraph, local_derivatives, read_graph
 
@@ -92,13 +92,8 @@ class BackpropSteps(Sequence[Frame]):
         """
         if Path(path).suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"path: expected a name that ends in .html or .htm, got {os.fspath(path)!r}")
-        title = html.escape(f"The backward pass from {self._graph.names.get(self.root, 'a root')}")
-        page = (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<title>{title}</title>\n<link rel="icon" href="data:,"></head>\n<body>\n{self.html()}</body></html>\n'
-        )
-        write_atomically(path, page.encode())
+        title = f"The backward pass from {self._graph.names.get(self.root, 'a root')}"
+        write_atomically(path, page(title, self.html()).encode())
 
     def _repr_html_(self) -> str:
         return self.html()

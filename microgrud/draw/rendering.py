@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.metadata
 import itertools
 import os
@@ -79,6 +80,9 @@ class Drawing(_Digraph):  # type: ignore[misc]
     rendered by such a function only.
     """
 
+    #: The number of lines of the source when the function that makes the HTML was set, and the function.
+    _opening: tuple[int, Callable[[], str]] | None = None
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.body)} lines>"  # outputs can be compared without the address
 
@@ -94,6 +98,22 @@ class Drawing(_Digraph):  # type: ignore[misc]
         if made != "svg":
             return picture
         return fitted(picture) if isinstance(picture, str) else fitted(picture.decode()).encode()
+
+    def opened_by(self, make: Callable[[], str]) -> None:
+        """Set the function that makes HTML in which folded boxes open; it holds until the drawing is changed."""
+        self._opening = len(self.body), make
+
+    def html(self) -> str:
+        """Return the picture as self-contained HTML, in which a folded box opens in place by a click or by Enter.
+
+        Without scripts it shows the folded picture.
+        """
+        can_open = self._opening is not None and self._opening[0] == len(self.body)
+        return self._opening[1]() if can_open and self._opening else self._repr_image_svg_xml()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, str]:
+        bundle = {"text/plain": repr(self), "image/svg+xml": self._repr_image_svg_xml()}
+        return bundle if self._opening is None else bundle | {"text/html": self.html()}
 
     def _repr_image_svg_xml(self) -> str:
         """Return the picture for a notebook, in which it takes no more than the width of the page."""
@@ -114,9 +134,10 @@ class Drawing(_Digraph):  # type: ignore[misc]
     ) -> str:
         """Write the picture to a file, and return its path: `render("graph.svg")`, or `render(outfile="graph.svg")`.
 
-        The file extension selects the format. Only the picture is written, unless `cleanup=False` or a `filename` in
-        addition to `outfile` asks for the source too. A filename with another extension is that of the source, as in
-        `graphviz.Digraph.render`: `render("graph.gv")` writes the source there and the picture to `graph.gv.svg`.
+        The file extension selects the format; "graph.html" is a page in which folded boxes open by a click. Only the
+        picture is written, unless `cleanup=False` or a `filename` in addition to `outfile` asks for the source too. A
+        filename with another extension is that of the source, as in `graphviz.Digraph.render`: `render("graph.gv")`
+        writes the source there and the picture to `graph.gv.svg`.
 
         Args:
             filename: the file to write: the picture if the extension is a format, or else the source.
@@ -134,6 +155,11 @@ class Drawing(_Digraph):  # type: ignore[misc]
             graphviz.CalledProcessError: if the program fails.
             RuntimeError: for a format that needs Graphviz's own program if that is not installed.
         """
+        if filename is not None and outfile is None and _extension(filename) in ("html", "htm"):
+            path = Path(directory or self.directory or "", filename)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, page("A graph", self.html()).encode())
+            return os.fspath(path)
         names_picture = outfile is None and filename is not None and _extension(filename) in _PICTURES
         if names_picture:
             outfile, filename = filename, None
@@ -173,6 +199,15 @@ def keep_in_order(drawing: Drawing, column: Sequence[str]) -> None:
             rank.attr(rank="same")
             for upper, lower in itertools.pairwise(column):
                 rank.edge(upper, lower, style="invis")
+
+
+def page(title: str, body: str) -> str:
+    """Return an HTML page."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<title>{html.escape(title)}</title>\n<link rel="icon" href="data:,"></head>\n<body>\n{body}</body></html>\n'
+    )
 
 
 def fitting(svg: str) -> str:

@@ -59,6 +59,8 @@ class Structure:
     def parts(self, most: int) -> list[list[Value]]:
         """Cut the classes into at most `most` parts, and return the nodes of each."""
         count = len(self.classes)
+        if not count:
+            return []
         run = -(-count // _MOST_CLASSES)
         starts = list(range(0, count, run))
         widths, follows = self.cuts
@@ -125,7 +127,7 @@ class Structure:
             else:
                 shared.setdefault((kind, frozenset(using)), []).append(x)
         for group in own:
-            group.title = _operations(group.nodes)
+            group.title = operations(group.nodes)
             if leaves := inside[group]:
                 group.lines = self._names(leaves)
                 group.nodes[:0] = leaves
@@ -149,7 +151,7 @@ class Structure:
         return [common or (", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]}")]
 
 
-def _operations(nodes: Sequence[Value]) -> str:
+def operations(nodes: Sequence[Value]) -> str:
     """Return the operations that made nodes, with their numbers."""
     counts = Counter(node._op or "by hand" for node in nodes)
     if len(counts) > _MOST_NAMED:
