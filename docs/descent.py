@@ -1,107 +1,109 @@
 """Draw docs/descent.svg: gradient descent on one loss surface, with four learning rates.
 
-Run with `python docs/descent.py`; needs matplotlib 3.7.
+Run with `python docs/descent.py`; it needs no other package. The picture is 520 pixels wide, so that it can be read on
+a page of 390 pixels.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from microgrud import Value
+from microgrud.interactive.charts import (
+    DASHES,
+    Axis,
+    End,
+    axes,
+    cut,
+    figure,
+    line,
+    marks,
+    names_at_ends,
+    picture,
+    pixel,
+)
 from microgrud.optim import SGD
-from microgrud.plot.style import outline, pale_greys, style
 
-RATES = {
-    0.001: "too small: still on the way",
-    0.008: "good: it arrives",
-    0.019: "too high: it jumps across the valley",
-    0.04: "far too high: it leaps from valley to valley",
-}
-STEPS = 60
-START = (-1.0, -0.5)
-BEGINNING: dict[str, Any] = {
-    "linestyle": "none", "marker": "o", "markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black",
-    "markeredgewidth": 1.4, "zorder": 5,
-}  # fmt: skip
-END: dict[str, Any] = {"linestyle": "none", "marker": "*", "markersize": 15, "markeredgecolor": "white", "zorder": 6}
+RATES = {0.01: "too small", 0.15: "good", 0.19: "nearly too large", 0.21: "too large"}
+STEPS = 40
+START = (-4.0, 1.5)
+STEEPNESS = 10.0
+LEVELS = (1.0, 4.0, 9.0, 16.0, 25.0)
+WIDTH, HEIGHT = 520, 720
 
 
-def himmelblau(x: Value, y: Value) -> Value:
-    """Compute (x**2 + y - 11)**2 + (x + y**2 - 7)**2, a landscape with four valleys (Himmelblau 1972)."""
-    return (x**2 + y - 11.0) ** 2 + (x + y**2 - 7.0) ** 2
+def loss(w: Value, b: Value) -> Value:
+    """Compute a loss of two parameters: a bowl that is ten times as steep in the direction of b as in that of w."""
+    return 0.5 * (w**2 + STEEPNESS * b**2)
 
 
-def walk(learning_rate: float, steps: int = STEPS) -> tuple[list[tuple[float, float]], list[float]]:
+def walk(rate: float) -> tuple[list[tuple[float, float]], list[float]]:
     """Descend from START by gradient descent, and return the places and the loss at each of them.
 
-    >>> places, losses = walk(0.008)
-    >>> len(places), losses[0] > 100, losses[-1] < 1e-20
-    (61, True, True)
+    >>> places, losses = walk(0.15)
+    >>> len(places), losses[0], losses[-1] < 1e-4
+    (41, 19.25, True)
     """
-    x, y = Value(START[0]), Value(START[1])
-    optimizer = SGD([x, y], lr=learning_rate)
+    w, b = Value(START[0]), Value(START[1])
+    optimizer = SGD([w, b], lr=rate)
     places, losses = [], []
-    for _ in range(steps + 1):
-        loss = himmelblau(x, y)
-        places.append((x.data, y.data))
-        losses.append(loss.data)
-        if loss > 1e6:
-            break
+    for _ in range(STEPS + 1):
+        height = loss(w, b)
+        places.append((w.data, b.data))
+        losses.append(height.data)
         optimizer.zero_grad()
-        loss.backward()
+        height.backward()
         optimizer.step()
     return places, losses
 
 
+def panel(k: int, rate: float, left: float, top: float) -> str:
+    """Return the surface from above, with losses on its contours, and one walk on it, which may leave the picture."""
+    places, losses = walk(rate)
+    across, up = Axis(-5.6, 5.6, left, left + 246), Axis(-2.5, 2.5, top + 180, top + 46)
+    ground = []
+    for level in reversed(LEVELS):
+        wide, high = math.sqrt(2.0 * level), math.sqrt(2.0 * level / STEEPNESS)
+        size = f'rx="{pixel(across(wide) - across(0.0))}" ry="{pixel(up(0.0) - up(high))}"'
+        middle = f'cx="{pixel(across(0.0))}" cy="{pixel(up(0.0))}"'
+        ground.append(f'<ellipse class="c5 f5" fill-opacity="0.12" stroke-opacity="0.5" {middle} {size}/>')
+    for level in (1.0, 9.0):
+        place = pixel(across(math.sqrt(2.0 * level)) - 3)
+        ground.append(f'<text x="{place}" y="{pixel(up(0.0) + 5)}" text-anchor="end">{level:g}</text>')
+    pixels = [(across(w), up(b)) for w, b in places]
+    last = [] if abs(places[-1][1]) > up.high else pixels[-1:]
+    body = "".join(ground) + (
+        f'<path class="c{k}" fill="none" stroke-width="1.6" stroke-dasharray="{DASHES[k]}" d="{line(pixels)}"/>'
+        f'<path class="f{k}" d="{marks(k, pixels[1:], 2.6)}"/><path class="dot" d="{marks(0, pixels[:1], 6)}"/>'
+        f'<path class="f{k}" d="{marks(k, last, 7)}"/>'
+    )
+    frame = f"M{pixel(left)} {pixel(top + 46)}h246v134h-246z"
+    return (
+        f'<text x="{pixel(left)}" y="{pixel(top + 16)}" font-weight="600">rate {rate:g}: {RATES[rate]}</text>'
+        f'<text x="{pixel(left)}" y="{pixel(top + 36)}">loss {figure(losses[0])} to {figure(losses[-1])}</text>'
+        f'{cut(across, up, body)}<path class="grid" fill="none" d="{frame}"/>'
+    )
+
+
+def curves(top: float) -> str:
+    """Return the loss at each step of the four walks."""
+    across, up = Axis(0.0, STEPS, 70, 350, whole=True), Axis(5e-6, 5e5, HEIGHT - 52, top, log=True)
+    body, ends = [], []
+    for k, rate in enumerate(RATES):
+        _, losses = walk(rate)
+        places = [(across(step), up(height)) for step, height in enumerate(losses)]
+        look = f'class="c{k}" fill="none" stroke-width="2.2" stroke-dasharray="{DASHES[k]}"'
+        body.append(f'<path {look} d="{line(places)}"/>')
+        ends.append(End(places[-1], f"rate {rate:g}", look))
+    return axes(across, up, "".join(body), ("step", "loss (logarithmic scale)")) + names_at_ends(ends, across.end, up)
+
+
 def draw(path: Path) -> None:
-    """Draw each descent over the contours of the surface, and a panel with all losses: the same bytes every time."""
-    import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-    figure = Figure(figsize=(10, 5.4), layout="constrained")
-    # All descents start at the same point: in one panel, the last would cover the others.
-    left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1])
-    panels = left.subplots(2, 2, sharex=True, sharey=True)
-    curves = right.subplots()
-    for i, (ax, (rate, verdict)) in enumerate(zip(panels.flat, RATES.items())):
-        places, losses = walk(rate)
-        look = style(i)
-        form = {"color": look.color, "linestyle": look.dashes, "marker": look.marker}
-        curves.semilogy(losses, **form, markersize=4.5, markevery=6, label=f"{rate:g}")
-        _draw_ground(ax)
-        ax.plot(*zip(*places), **form, markersize=3, linewidth=1, path_effects=outline(2.4))
-        ax.plot(*START, **BEGINNING)
-        ax.plot(*places[-1], **END, markerfacecolor=look.color)
-        ax.set(xlim=(-5.6, 5.6), ylim=(-5.6, 5.6), xticks=[-4, 0, 4], yticks=[-4, 0, 4])
-        ax.set_title(f"learning rate {rate:g}\n{verdict}", fontsize="small")
-    for ax in panels[1]:
-        ax.set_xlabel("x")
-    for ax in panels[:, 0]:
-        ax.set_ylabel("y")
-    left.legend(
-        handles=[
-            Line2D([], [], **BEGINNING, label="start"),
-            Line2D([], [], **END, markerfacecolor="black", label=f"end, after {STEPS} steps"),
-        ],
-        loc="outside lower center", ncols=2, fontsize="small",
-    )  # fmt: skip
-    curves.set(xlabel="step", ylabel="loss (logarithmic scale)", ylim=(1e-20, 1e4))
-    curves.set_title("The learning rate sets the pace", fontsize="medium")
-    curves.legend(title="learning rate", loc="lower left", fontsize="small")
-    curves.grid(alpha=0.4, linewidth=0.6)
-    with matplotlib.rc_context({"svg.hashsalt": "microgrud"}):
-        figure.savefig(path, dpi=110, metadata={"Date": None})
-
-
-def _draw_ground(ax: Any) -> None:
-    xs, ys = np.meshgrid(np.linspace(-5.6, 5.6, 80), np.linspace(-5.6, 5.6, 80))
-    heights = (xs**2 + ys - 11) ** 2 + (xs + ys**2 - 7) ** 2
-    ax.contourf(xs, ys, np.log1p(heights), levels=14, cmap=pale_greys(), alpha=0.8, zorder=-1)
-    ax.set_rasterization_zorder(0)  # an image of what lies below 0 keeps the file small
+    """Draw each walk over the surface, and below them their losses: the same bytes every time."""
+    panels = [panel(k, rate, 6 + 262 * (k % 2), 202 * (k // 2)) for k, rate in enumerate(RATES)]
+    says = "Gradient descent on a bowl with four learning rates, and the loss at each step"
+    path.write_text(picture(WIDTH, HEIGHT, "".join(panels) + curves(446), says), encoding="utf-8")
 
 
 if __name__ == "__main__":

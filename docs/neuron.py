@@ -1,4 +1,4 @@
-"""Draw docs/neuron.svg: the graph of a neuron and its loss, after a backward pass.
+"""Draw docs/neuron.svg: the graph of the README's first program, a neuron and its loss, after a backward pass.
 
 Run with `python docs/neuron.py`; needs the extra `draw`.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from microgrud import Value, tanh
 from microgrud.draw import Drawing, draw
+from microgrud.losses import squared_error
 
 
 def neuron() -> Drawing:
@@ -17,13 +18,15 @@ def neuron() -> Drawing:
     >>> neuron().source.count("parameter")
     2
     """
-    x, w, b = Value(2.0, label="x"), Value(-0.75, label="w"), Value(1.0, label="b")
-    loss = tanh(w * x + b) ** 2
-    loss.label = "loss"
+    x, w, b = Value(0.5, label="x"), Value(-1.5, label="w"), Value(2.0, label="b")
+    expected = Value(1.0, label="expected")
+    output = tanh(w * x + b)
+    loss = squared_error(output, expected)
+    output.label, loss.label = "output", "loss"
     loss.backward()
-    # Short numbers and small gaps keep letters 10 pixels high in the README, which is 830 pixels wide.
-    picture = draw(loss, parameters=[w, b], inputs=[x], digits=3)
-    picture.attr(ranksep="0.2")
+    # From top to bottom, and 7.5 inches high: letters are 10 pixels high on pages of 830 and of 390 pixels.
+    picture = draw(loss, parameters=[w, b], inputs=[x, expected], rankdir="TB", digits=3)
+    picture.attr(ranksep="0.1", size="9,7.5", bgcolor="white")  # dark pages too
     return picture
 
 

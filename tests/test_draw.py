@@ -665,9 +665,12 @@ def test_the_picture_in_the_readme_is_that_of_its_program_and_can_be_read() -> N
     drawn = ElementTree.fromstring(runpy.run_path(str(folder / "neuron.py"))["neuron"]().pipe("svg"))
     texts = [[text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")] for svg in (stored, drawn)]
     assert texts[0] == texts[1]
-    scale = 830 / float(stored.attrib["width"].removesuffix("pt"))  # pixels to a point on the page
+    width = float(stored.attrib["viewBox"].split()[2])
+    pixels = float(stored.attrib["width"].removesuffix("pt")) * 4 / 3
     sizes = [float(text.attrib["font-size"]) for text in stored.iter("{http://www.w3.org/2000/svg}text")]
-    assert scale * min(sizes) >= 10.0
+    scale = float(re.search(r"scale\(([\d.]+)", stored[0].attrib["transform"])[1])  # type: ignore[index]
+    for page in (830, 390 - 32):  # with the margins of a phone
+        assert min(page, pixels) / width * scale * min(sizes) >= 10.0
 
 
 def test_a_network_is_drawn_in_layers_with_its_weights_as_lines() -> None:

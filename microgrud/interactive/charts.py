@@ -42,7 +42,7 @@ STYLE = (
     "@media(prefers-color-scheme:dark){.microgrud:not(:is([data-theme=light],[data-jp-theme-light=true],.vscode-light,"
     f"[theme=light]) *){{{_DARK}}}}}\n"
     f":is([data-theme=dark],[data-jp-theme-light=false],.vscode-dark,[theme=dark]) .microgrud{{{_DARK}}}\n"
-    ".microgrud{font:15px system-ui,sans-serif}\n.microgrud text{font:15px system-ui,sans-serif}\n"
+    ".microgrud{font:15px system-ui,sans-serif}\n"
     + _rule("text", ("fill", "ink"))
     + _rule(".paper", ("fill", "paper"))
     + _rule(".grid", ("stroke", "grid"))
@@ -242,6 +242,23 @@ def chart(
         over: SVG over the axes, cut nowhere.
         legend: the entries below the chart.
     """
+    line_above = "" if title is None else f'<text x="4" y="18" font-weight="600">{html.escape(title)}</text>'
+    rows, height = _legend_rows(legend, up.start + 62)
+    return picture(WIDTH, height, line_above + axes(across, up, inside, labels) + over + rows, says)
+
+
+def picture(width: float, height: float, body: str, says: str) -> str:
+    """Return a drawing with the style of all charts, which a screen reader reads as one picture with a description."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrud" role="img" aria-label="{html.escape(says)}" '
+        f'viewBox="0 0 {pixel(width)} {pixel(height)}" width="{pixel(width)}" height="{pixel(height)}" '
+        f'style="max-width:100%;height:auto"><style>\n{STYLE}</style><rect class="paper" width="100%" height="100%"/>'
+        f"{body}</svg>"
+    )
+
+
+def axes(across: Axis, up: Axis, inside: str, labels: tuple[str, str]) -> str:
+    """Return two axes with numbers, what is drawn between them, cut at them, and the words at the axes."""
     left, right, top, bottom = across.start, across.end, up.end, up.start
     parts = []
     for place, words in up.ticks():
@@ -253,19 +270,16 @@ def chart(
     middle = pixel((left + right) / 2)
     parts.append(f'<text x="{middle}" y="{pixel(bottom + 39)}" text-anchor="middle">{html.escape(labels[0])}</text>')
     parts.append(f'<text x="4" y="{pixel(top - 9)}">{html.escape(labels[1])}</text>')
-    if title is not None:
-        parts.append(f'<text x="4" y="18" font-weight="600">{html.escape(title)}</text>')
-    rows, height = _legend_rows(legend, bottom + 62)
-    box = f'x="{pixel(left)}" y="{pixel(top)}" width="{pixel(right - left)}" height="{pixel(bottom - top)}"'
-    view = f"{pixel(left)} {pixel(top)} {pixel(right - left)} {pixel(bottom - top)}"
-    parts.append(f'<svg {box} viewBox="{view}">{inside}</svg>')
+    parts.append(cut(across, up, inside))
     parts.append(f'<path class="ink" fill="none" d="M{pixel(left)} {pixel(top)}V{pixel(bottom)}H{pixel(right)}"/>')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrud" role="img" aria-label="{html.escape(says)}" '
-        f'viewBox="0 0 {WIDTH} {pixel(height)}" width="{WIDTH}" height="{pixel(height)}" '
-        f'style="max-width:100%;height:auto"><style>\n{STYLE}</style><rect class="paper" width="100%" height="100%"/>'
-        f"{''.join(parts)}{over}{rows}</svg>"
-    )
+    return "".join(parts)
+
+
+def cut(across: Axis, up: Axis, inside: str) -> str:
+    """Return a drawing that ends at the ends of two axes."""
+    left, top, width, height = map(pixel, (across.start, up.end, across.end - across.start, up.start - up.end))
+    box = f'x="{left}" y="{top}" width="{width}" height="{height}" viewBox="{left} {top} {width} {height}"'
+    return f"<svg {box}>{inside}</svg>"
 
 
 def frame(up: Axis, *, right: float = 14.0, title: bool = False) -> tuple[float, float, float, float]:
@@ -273,6 +287,40 @@ def frame(up: Axis, *, right: float = 14.0, title: bool = False) -> tuple[float,
     top = 54.0 if title else 30.0
     widest = max((len(words) for _, words in up.moved(0.0, 200.0).ticks()), default=1)
     return 14.0 + LETTER * max(widest, 2), WIDTH - right, top, top + HEIGHT - 80.0
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of a curve: its place, its name, and the attributes of its line in SVG."""
+
+    place: tuple[float, float]
+    name: str
+    look: str
+
+
+def names_at_ends(ends: Iterable[End], right: float, up: Axis) -> str:
+    """Return the names of curves to the right of their ends, moved apart where they would overlap.
+
+    Args:
+        ends: the ends of the curves.
+        right: the right end of the horizontal axis.
+        up: the vertical axis, which the names do not leave.
+    """
+    parts, rows = [], sorted(ends, key=lambda end: end.place[1])
+    heights = [end.place[1] for end in rows]
+    for _ in range(50):  # neighbours push each other apart, and the axes hold them
+        for k in range(1, len(heights)):
+            missing = 18.0 - (heights[k] - heights[k - 1])
+            if missing > 0.0:
+                heights[k - 1], heights[k] = heights[k - 1] - missing / 2, heights[k] + missing / 2
+        heights = [max(up.end + 6, min(up.start - 4, height)) for height in heights]
+    for end, height in zip(rows, heights):
+        place = f"{pixel(end.place[0])} {pixel(end.place[1])}"
+        parts.append(
+            f'<path {end.look} d="M{place}L{pixel(right + 8)} {pixel(height)}h24"/>'
+            f'<text x="{pixel(right + 38)}" y="{pixel(height + 5)}">{html.escape(end.name)}</text>'
+        )
+    return "".join(parts)
 
 
 def _legend_rows(legend: Sequence[Legend], top: float) -> tuple[str, float]:

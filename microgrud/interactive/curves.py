@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..common.checks import one_of
@@ -16,6 +15,7 @@ from .charts import (
     LETTER,
     SERIES,
     Axis,
+    End,
     Legend,
     asks_for_log,
     axis_of,
@@ -24,6 +24,7 @@ from .charts import (
     frame,
     line,
     marks,
+    names_at_ends,
     pixel,
 )
 from .picture import Picture
@@ -106,12 +107,12 @@ class Curves(Picture):
             if len(known) == 1:  # a line of one point is invisible
                 inside.append(f'<path class="f{k % SERIES}" d="{marks(0, known)}"/>')
             if known:
-                ends.append((known[-1], look, shortened(name, _NAME)))
+                ends.append(End(known[-1], shortened(name, _NAME), look))
         mark, legend = self._mark(across, up)
         note = " (logarithmic scale)" if self._log else ""
         return chart(
             across, up, "".join(inside), labels=(self._xlabel, f"{self._ylabel}{note}"),
-            says=f"{self._label}: {self._words(state)}", over=_names(ends, across.end, up) + mark, legend=legend,
+            says=f"{self._label}: {self._words(state)}", over=names_at_ends(ends, across.end, up) + mark, legend=legend,
         )  # fmt: skip
 
     def _mark(self, across: Axis, up: Axis) -> tuple[str, list[Legend]]:
@@ -124,24 +125,6 @@ class Curves(Picture):
         down = f"M{pixel(place[0])} {pixel(place[1])}V{pixel(up.start)}"
         below = f'<path class="ink" fill="none" stroke-dasharray="1 4" d="{down}"/>'
         return below + ring.format(marks(0, [place], 6)), [Legend(ring.format(marks(0, [(0, 0)], 6)), words)]
-
-
-def _names(ends: list[tuple[tuple[float, float], str, str]], right: float, up: Axis) -> str:
-    """Return the names of the curves beside their ends, moved apart where they would overlap."""
-    parts, rows = [], sorted(ends, key=lambda end: end[0][1])
-    heights = [place[1] for place, _, _ in rows]
-    for _ in range(50):  # neighbours push each other apart, and the axes hold them
-        for k in range(1, len(heights)):
-            missing = 18.0 - (heights[k] - heights[k - 1])
-            if missing > 0.0:
-                heights[k - 1], heights[k] = heights[k - 1] - missing / 2, heights[k] + missing / 2
-        heights = [max(up.end + 6, min(up.start - 4, height)) for height in heights]
-    for ((x, y), look, name), height in zip(rows, heights):
-        parts.append(
-            f'<path {look} d="M{pixel(x)} {pixel(y)}L{pixel(right + 8)} {pixel(height)}h24"/>'
-            f'<text x="{pixel(right + 38)}" y="{pixel(height + 5)}">{escape(name)}</text>'
-        )
-    return "".join(parts)
 
 
 def curves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,11 +84,15 @@ def _power_of_ten(height: float, _: Any) -> str:
 
 
 def _label_heights(axes: Any, scale: Scale) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FixedLocator, MaxNLocator
 
     if scale == "log":
         low, high = axes.get_zlim()
-        axes.zaxis.set_major_locator(MaxNLocator(6, integer=high - low > 2.0))
+        powers, factors = range(math.floor(low), math.ceil(high)), (1.0, 2.0, 5.0)
+        ticks = [k + math.log10(factor) for k in powers for factor in factors] if high - low <= 2.0 else []
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        wide = MaxNLocator(6, integer=high - low > 2.0)
+        axes.zaxis.set_major_locator(FixedLocator(ticks) if len(ticks) > 2 else wide)
         axes.zaxis.set_major_formatter(_power_of_ten)
     # The labels are centred next to the axis, and long ones would run into it: a letter is about 6 points wide.
     longest = max(map(len, axes.zaxis.get_major_formatter().format_ticks(axes.get_zticks())))
