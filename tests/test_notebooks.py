@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -93,6 +96,53 @@ def test_the_first_notebooks_need_no_library_that_a_browser_lacks(path: Path) ->
     code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
     imported = re.findall(r"^ *(?:from|import) (\w+)", code, re.MULTILINE)
     assert {*imported} <= {"checks", "microgrud", *sys.stdlib_module_names}
+
+
+#: Run the cells of a notebook where only microgrud and the standard library are, and print what each printed.
+BARE = """
+import ast, contextlib, importlib.abc, io, json, os, sys
+
+class Bare(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {"microgrud", "checks", "exercises", "hints", *sys.stdlib_module_names}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Bare())
+sys.path.insert(0, os.getcwd())
+space = {}
+for source in json.load(sys.stdin):
+    tree = ast.parse(source)
+    last = [tree.body.pop()] if isinstance(tree.body[-1], ast.Expr) else []
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(tree, "cell", "exec"), space)
+        for result in (eval(compile(ast.Expression(each.value), "cell", "eval"), space) for each in last):
+            if type(result).__module__.startswith("microgrud.interactive"):
+                result._repr_html_()
+    print(json.dumps(printed.getvalue()))
+"""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=pytest.mark.slow("4 s") if p.stem[0] == "3" else ()) for p in NOTEBOOKS[:3]],
+    ids=lambda path: path.stem,
+)
+def test_the_first_notebooks_run_where_only_microgrud_is(path: Path) -> None:
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    run = subprocess.run(
+        [sys.executable, "-c", BARE],
+        input=json.dumps([cell.source for cell in cells]),
+        cwd=path.parent,
+        env={**os.environ, "PYTHONPATH": str(path.parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+    assert not run.stderr
+    stored = ["".join(output.text for output in cell.outputs if output.output_type == "stream") for cell in cells]
+    assert [*map(json.loads, run.stdout.splitlines())] == stored
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS[3:], ids=lambda path: path.stem)
