@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The sources of the C engine. Without a C compiler, only the Python engine runs.
 NATIVE := setup.py $(wildcard microgrud/_native/src/*/*.[ch])
 
-.PHONY: train test test-all bench lint types format lines clean help
+.PHONY: train test test-all bench docs lint types format lines clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make test      run all tests but the slow ones, on both engines (ARGS: pytest's, such as a file)"
 	@echo "make test-all  run all tests on both engines, with coverage"
 	@echo "make bench     compare engines and recorded functions with each other and with other installed libraries"
+	@echo "make docs      build the site in build/site, and check its links"
 	@echo "make lint      check style        make types   check types"
 	@echo "make format    format the code"
 	@echo "make lines     print the lines of code by package (ARGS=REVISION compares with that git revision)"
@@ -62,6 +63,9 @@ test-all: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.docs
+	$(BIN)/python docs/site/build.py $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -116,6 +120,11 @@ $(VENV)/.dev: $(VENV)/.python pyproject.toml $(NATIVE)
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	$(say_engine)
 	@touch $@ $(VENV)/.test $(VENV)/.train
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml $(NATIVE)
+	$(BIN)/python -m pip install --quiet --editable . --group docs
+	$(say_engine)
+	@touch $@ $(VENV)/.train
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .nox

@@ -31,6 +31,10 @@ if not {"hypothesis", "mpmath"} & set(MISSING):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Sphinx imports these, with its packages.
+collect_ignore = ["docs/conf.py", "docs/site"]
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Demand a reason of whatever is marked as slow."""
     for mark in item.iter_markers("slow"):

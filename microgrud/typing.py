@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         """
 
 else:
+    #: The output of a model: a Value, a list of Values, or a list of such outputs.
     Output = Union[Value, "list[Output]"]
 
 

@@ -161,7 +161,7 @@ class Value(Operators, OperationMethods):
 
     @property
     def is_leaf(self) -> bool:
-        """True if no operands are on record: the user, `detach()` or an operation inside `no_grad()` made the node."""
+        """True for a node without operands on record, made by the user, by `detach()` or inside `no_grad()`."""
         return not self._operands
 
     @property

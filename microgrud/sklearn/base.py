@@ -106,7 +106,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     @property
     def n_outputs_(self) -> int:
-        """The number of outputs of a network: one for each class, or for each predicted number."""
+        """The number of outputs of a network, one for each class or for each predicted number."""
         check_is_fitted(self)
         return self._outputs
 

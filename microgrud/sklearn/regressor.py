@@ -31,8 +31,9 @@ class MLPRegressor(RegressorMixin, TrainableMLP):  # type: ignore[misc]
         loss: `"squared_error"`, `"absolute_error"` or `"huber"`, of standardised targets.
         hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, max_iter: as for
             `MLPClassifier`.
-        shuffle, random_state, tol, verbose, warm_start, early_stopping, validation_fraction, n_iter_no_change,
-            scale_inputs, pieces, blend_linear, n_estimators, max_seconds, n_jobs: likewise; predictions are averaged.
+        shuffle, random_state, tol, verbose, warm_start, early_stopping, validation_fraction: likewise.
+        n_iter_no_change, scale_inputs, pieces, blend_linear, max_seconds, n_jobs: likewise.
+        n_estimators: likewise; predictions are averaged.
 
     Attributes:
         target_scale_: the mean and the deviation of each target.

@@ -6,7 +6,7 @@ The life of a call, file by file; each step imports only from its own files and 
 2. recorder.py calls the function on Values, and notes what it does: a *trace*, with a *guard* for each comparison
    whose outcome it asks for (`Truth` in engine/truth.py).
 3. building.py compares the traces of two such calls, numbers the results of nodes and merges sums of products.
-4. program.py holds the result, a *program*: instructions over numbered slots, and the guards as pairs of slots.
+4. program.py holds the result, a *program*: instructions over numbered slots, and the guards as pairs of slots::
 
         def f(x):                       slots     0: x    1: w    3: the number 1.0    6: the number 0.0
             y = w * x + 1.0             program   4 = linear(3; 1, 0)     slot 3 plus slot 1 times slot 0

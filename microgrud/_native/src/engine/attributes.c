@@ -246,7 +246,7 @@ PyGetSetDef value_getset[] = {
     NUMBER("_grad", grad, NULL, NULL, NULL, true),
     PART("label", get_label, give_label, NULL),
     PART("is_leaf", get_is_leaf, NULL,
-         "True if no operands are on record: the user, `detach()` or an operation inside `no_grad()` made the node."),
+         "True for a node without operands on record, made by the user, by `detach()` or inside `no_grad()`."),
     PART("_operands", get_operands, give_operands, NULL),
     PART("_operation", get_operation, give_operation, NULL),
     PART("_closure", get_closure, give_closure, NULL),

@@ -1,0 +1,63 @@
+"""Build the site: stage its pages, run Sphinx, add the playground, check the result.
+
+Run with `make docs`. The site is the folder build/site: open its index.html, or put it on any server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = ROOT / "build"
+#: What the outputs of notebooks depend on, beside the notebooks.
+PROGRAMS = ["microgrud/**/*.py", "microgrud/_native/src/**/*.[ch]", "microgrud/**/*.html", "notebooks/*.py", "setup.py"]
+
+
+def cache(name: str, patterns: list[str]) -> Path:
+    """Return a folder for what was computed from the present state of some files, and delete those of other states."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    folder = BUILD / name / digest.hexdigest()[:16]
+    for old in folder.parent.glob("*"):
+        if old != folder:
+            shutil.rmtree(old)
+    return folder
+
+
+def run(title: str, *command: str | Path, **environment: str) -> None:
+    """Run a part of the build, and end the build with it if it fails."""
+    started = time.monotonic()
+    status = subprocess.call([str(part) for part in command], cwd=ROOT, env={**os.environ, **environment})
+    print(f"== {title}: {time.monotonic() - started:.0f} s", flush=True)
+    if status:
+        sys.exit(f"make docs: {title} failed")
+
+
+def build(options: list[str]) -> None:
+    """Build the site; further options are Sphinx's."""
+    here, site, source = ROOT / "docs" / "site", BUILD / "site", BUILD / "site-source"
+    notebooks, doctrees = cache("site-notebooks", PROGRAMS), cache("site-doctrees", ["docs/conf.py", "docs/site/*.py"])
+    shutil.rmtree(site, ignore_errors=True)  # it may hold pages that are no longer made
+    # The pages of the API show the Python engine, which has sources and annotations; both have the same docstrings.
+    run("pages staged", sys.executable, here / "stage.py", source, MICROGRUD_BACKEND="python")
+    strict = ["-n", "-W", "--keep-going", "-D", f"nb_execution_cache_path={notebooks}"]
+    run("Sphinx", sys.executable, "-m", "sphinx", "-q", "-c", ROOT / "docs", "-d", doctrees, *strict,
+        *options, source, site)  # fmt: skip
+    playground = ROOT / "docs" / "playground" / "build.py"
+    if playground.exists() and shutil.which("npm"):
+        run("playground", sys.executable, playground, site)
+    elif playground.exists():
+        print("== npm is not installed: the site has no playground")
+    run("checks", sys.executable, here / "check.py", site, MICROGRUD_BACKEND="python")
+    print(f"the site is in {site.relative_to(ROOT)}: open index.html there")
+
+
+if __name__ == "__main__":
+    build(sys.argv[1:])

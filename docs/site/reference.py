@@ -1,0 +1,173 @@
+"""Generate the pages of the API: one for every public module, with every name of its `__all__`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from sphinx.pycode import ModuleAnalyzer
+
+import microgrud
+
+#: Public names of the package that `from microgrud import *` leaves out, because Python has builtins of these names.
+BUILTINS = ["abs", "compile", "max", "min", "pow", "sum", "CompileError"]
+#: Sections of the page of `microgrud` by where its names are defined, in the order of the page.
+SECTIONS = {
+    "Values and graphs": ["engine"],
+    "Derivatives of functions": ["autodiff"],
+    "Recorded functions": ["tape"],
+    "Elementary functions": ["functions"],
+    "Activations": ["activations"],
+    "Special functions": ["special"],
+    "Version": ["version"],
+}
+
+#: Examples, and names in backquotes.
+CODE = re.compile(r"^ *>>> .*?(?:\n\s*\n|\Z)|``.+?``|`[^`]+`", re.MULTILINE | re.DOTALL)
+MARKUP = re.compile(r"\||\*\*|(?<=\w)_(?!\w)|(?<=[\w)\]])\*(?=[\w(\[])")
+
+
+@cache
+def modules() -> dict[str, ModuleType]:
+    """Return the public modules by name: those with an `__all__` and without an underscore in their names."""
+    found = {"microgrud": microgrud}
+    for info in pkgutil.walk_packages(microgrud.__path__, "microgrud."):
+        if not any(part.startswith("_") for part in info.name.split(".")):
+            module = importlib.import_module(info.name)
+            if hasattr(module, "__all__"):
+                found[info.name] = module
+    return found
+
+
+def names(module: str) -> list[str]:
+    """Return the public names of a module, but for other modules."""
+    found = [*modules()[module].__all__, *(BUILTINS if module == "microgrud" else [])]
+    return [name for name in found if f"{module}.{name}" not in modules()]
+
+
+def home(module: str, name: str) -> str:
+    """Return the module on whose page a name is described; other modules that export it refer to that page."""
+    thing = getattr(modules()[module], name)
+    homes = [other for other in modules() if name in names(other) and getattr(modules()[other], name) is thing]
+    defined = str(getattr(thing, "__module__", module))
+    return (
+        "microgrud" if "microgrud" in homes else max(homes, key=lambda m: (f"{defined}.".startswith(f"{m}."), len(m)))
+    )
+
+
+def aliases() -> dict[str, str]:
+    """Return the public names that are described under another name, with that name."""
+    pairs = ((f"{module}.{name}", f"{home(module, name)}.{name}") for module in modules() for name in names(module))
+    return {alias: target for alias, target in pairs if alias != target}
+
+
+def public_names() -> set[str]:
+    """Return all public names and modules."""
+    return {f"{module}.{name}" for module in modules() for name in names(module)} | set(modules())
+
+
+def directive(module: str, name: str) -> str:
+    """Return the directive that describes a public name."""
+    thing, full = getattr(modules()[module], name), f"{module}.{name}"
+    if inspect.isclass(thing):
+        thing.__name__ = thing.__qualname__ = name  # Sphinx describes a class under its own name alone
+        # Members of public bases are described there; those of private ones belong to the class.
+        known = {id(getattr(modules()[m], n)) for m in modules() for n in names(m)}
+        others = [
+            base.__name__
+            for base in thing.__mro__[1:]
+            if (id(base) in known or not base.__module__.startswith("microgrud"))
+            and not getattr(base, "_is_protocol", False)  # which takes no part in the check of subclasses there
+        ]
+        return (
+            f".. autoclass:: {full}\n   :members:\n   :inherited-members: {', '.join(dict.fromkeys(others))}\n"
+            "   :special-members: __call__\n   :show-inheritance:\n"
+        )
+    if inspect.isroutine(thing) or hasattr(thing, "__wrapped__"):
+        return f".. autofunction:: {full}\n"
+    text = "".join(f"   {line}\n" for line in comment(thing, name).split("\n"))
+    return f".. py:data:: {name}\n   :module: {module}\n\n{text}\n"
+
+
+def comment(thing: Any, name: str) -> str:
+    """Return the comment `#: ...` on a name that is no function or class, wherever the package defines it."""
+    for place, module in sorted(sys.modules.items()):
+        if place.startswith("microgrud") and getattr(module, name, None) is not None:
+            lines = ModuleAnalyzer.for_module(place).find_attr_docs().get(("", name))
+            if lines:
+                return "\n".join(lines).strip()
+    raise LookupError(f"{name} has no comment that starts with `#: ` where it is defined")
+
+
+def title(text: str, line: str) -> str:
+    """Return a heading of reStructuredText."""
+    return f"{text}\n{line * len(text)}\n\n"
+
+
+def table(module: str, entries: list[str]) -> str:
+    """Return a table of names with the first paragraphs of their docstrings, or comments."""
+    rows = ""
+    for entry in entries:
+        thing = getattr(modules()[module], entry)
+        described = inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)
+        text = inspect.getdoc(thing) if described or hasattr(thing, "__wrapped__") else comment(thing, entry)
+        first = " ".join(escaped(str(text).split("\n\n")[0]).split())
+        rows += f"   * - :py:obj:`{entry} <{module}.{entry}>`\n     - {first}\n"
+    return f".. list-table::\n   :widths: auto\n\n{rows}\n"
+
+
+def page(module: str) -> str:
+    """Return the page of a module."""
+    own = [name for name in names(module) if home(module, name) == module]
+    text = title(module, "=") + f".. automodule:: {module}\n\n"
+    if module != "microgrud":
+        return text + table(module, names(module)) + "\n".join(directive(module, name) for name in own)
+    for heading, rooms in SECTIONS.items():
+        group = [name for name in own if room(name) in rooms]
+        text += title(heading, "-") + table(module, group)
+        text += "\n".join(directive(module, name) for name in group if name != "Value") + "\n"
+    return text
+
+
+def room(name: str) -> str:
+    """Return the part of the package in which a name of `microgrud` is defined."""
+    thing = getattr(microgrud, name)
+    return {"backend": "engine", "__version__": "version"}.get(name) or str(thing.__module__).split(".")[1]
+
+
+def reference() -> Iterator[tuple[str, str]]:
+    """Yield the places and texts of all pages of the API."""
+    yield "api/value.rst", title("Value", "=") + directive("microgrud", "Value")
+    for module in modules():
+        yield f"api/{module}.rst", page(module)
+    entries = "".join(f"   {place}\n" for place in ["microgrud", "value", *list(modules())[1:]])
+    rows = "".join(f"* :py:mod:`{name}`: {first_line(module)}\n" for name, module in modules().items())
+    text = f"Every public name of the package, from its docstrings.\n\n{rows}\n"
+    yield "api/index.rst", title("API reference", "=") + text + f".. toctree::\n   :hidden:\n\n{entries}"
+
+
+def first_line(module: ModuleType) -> str:
+    """Return the first paragraph of a module's docstring on one line."""
+    return " ".join(escaped(str(inspect.getdoc(module)).split("\n\n")[0].partition(": ")[2] or "").split())
+
+
+def escaped(text: str) -> str:
+    """Escape what docstrings, which are for reading in a terminal, do not mean as markup: |x|, **kwargs, names_."""
+    pieces, end = [], 0
+    for code in CODE.finditer(text):
+        glue = "\\ " if code[0].endswith("`") and text[code.end() : code.end() + 1].isalpha() else ""
+        pieces += [plain(text[end : code.start()]), code[0], glue]
+        end = code.end()
+    return "".join([*pieces, plain(text[end:])])
+
+
+def plain(text: str) -> str:
+    """Escape a text that is no code."""
+    return MARKUP.sub(lambda match: "".join(f"\\{character}" for character in match[0]), text)
