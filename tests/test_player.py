@@ -175,14 +175,6 @@ def test_a_zero_adjoint_passes_nothing_on_and_grads_are_restored_after_an_error(
     assert x.grad == 5.0
 
 
-def test_a_graph_that_is_too_large_to_follow_is_refused() -> None:
-    y = Value(1.0)
-    for _ in range(100):
-        y = y * 2.0
-    with pytest.raises(ValueError, match="^backprop_steps: expected a graph of at most 60 nodes, got 101.*max_nodes$"):
-        backprop_steps(y)
-
-
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [
@@ -383,11 +375,11 @@ def test_each_step_shows_the_numbers_of_the_engine_and_highlights_its_node(page:
             assert_picture_is_of_step(page, steps, k)
             if k < len(steps) - 1:
                 on.click()
-        assert not on.is_enabled()
+        assert on.get_attribute("aria-disabled") == "true"
         for k in range(len(steps) - 2, -1, -1):
             back.click()
             assert_picture_is_of_step(page, steps, k)
-        assert not back.is_enabled()
+        assert back.get_attribute("aria-disabled") == "true"
 
 
 def test_without_scripts_there_are_the_last_picture_and_all_sentences_and_no_buttons(

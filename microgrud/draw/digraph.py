@@ -11,7 +11,7 @@ from ..common.words import counted
 from ..engine import Value
 from .folding import Box, Group, View
 from .rendering import Drawing, keep_in_order
-from .style import BOX_STYLES, FAINT, PORTS, caption, escaped, literal, plain, short, table, tint
+from .style import BOX_STYLES, FAINT, PORTS, caption, escaped, literal, plain, short, spread, table, tint
 from .value_graph import Kind, is_dot, local_derivatives, shown_operands, summarise
 
 #: Maximum number of operations named in the box for the nodes that are not drawn.
@@ -45,6 +45,8 @@ class GraphWriter:
         self.marked = False
         #: The least width of a number's cell, in points.
         self.width = 0
+        #: The nodes of each row of numbers in the box of a group.
+        self.rows_of: dict[Group, list[Sequence[Value]]] = {}
         #: The number of the state that opens a group, as a class for a script: `open-3`.
         self.opens: Mapping[Group, int] = {}
         #: Lines of text below the picture.
@@ -66,7 +68,8 @@ class GraphWriter:
             if node in view.cut:
                 self.drawing.edge(self.too_deep_id, self.ids[node], **_DASHED)
             elif node in view.group_of:  # a root: the box of the neuron or layer that made it shows its operation
-                self.drawing.edge(self.ids[view.group_of[node]], self.ids[node])
+                maker = self.ids[view.group_of[node]]
+                self.drawing.edge(maker, self.ids[node], **self._turn(maker))
             elif not node.is_leaf:
                 self._operation(node)
         for group in view.groups:
@@ -138,15 +141,16 @@ class GraphWriter:
             hidden = self._hidden(node, shown, id)
             if hidden:
                 self._rest(id, f"{hidden:,} more operands")
-        self.drawing.edge(id, self.ids[node], **self._turn(node))
+        self.drawing.edge(id, self.ids[node], **self._turn(self.ids[node]))
 
-    def _turn(self, node: Value) -> dict[str, str]:
-        return {"class": f"turn-{self.ids[node]}"} if self.marked else {}
+    def _turn(self, id: str) -> dict[str, str]:
+        """Return the class of what is highlighted when a box is visited, given by its id."""
+        return {"class": f"turn-{id}"} if self.marked else {}
 
     def _circle(self, id: str, symbol: str, node: Value) -> None:
         size = {"margin": "0.03", "width": "0.35", "height": "0.35"}
         shape = "circle" if len(symbol) <= 2 else "ellipse"
-        attributes = {"style": "filled", "fillcolor": "#f3f3f3", **size, **self._turn(node)}
+        attributes = {"style": "filled", "fillcolor": "#f3f3f3", **size, **self._turn(self.ids[node])}
         self.drawing.node(id, plain(symbol), shape=shape, **attributes)
 
     def _dot(self, node: Value, id: str) -> None:
@@ -163,7 +167,7 @@ class GraphWriter:
             self._circle(product, "*", node)
             self._edge(node, 1 + k, product, numbers[width + k])
             self._edge(node, 1 + width + k, product, numbers[k])
-            self.drawing.edge(product, id, **self._slope(1.0), **self._turn(node))
+            self.drawing.edge(product, id, **self._slope(1.0), **self._turn(self.ids[node]))
         if len(pairs) < width:
             self._rest(id, f"{width - len(pairs):,} more products")
             self._hidden(node, shown, f"{id}rest")
@@ -194,7 +198,7 @@ class GraphWriter:
         if isinstance(operand, Value):
             tail = self.ids.get(self.view.box_of(operand))
             if tail is not None:
-                self.drawing.edge(tail, id, **(self._slope(slope) if labelled else {}), **self._turn(node))
+                self.drawing.edge(tail, id, **(self._slope(slope) if labelled else {}), **self._turn(self.ids[node]))
             elif id not in self.joined_to_too_deep:
                 self.joined_to_too_deep.add(id)
                 self.drawing.edge(self.too_deep_id, id, **_DASHED)
@@ -225,10 +229,13 @@ class GraphWriter:
             leaves = [x for x in group.nodes if x.is_leaf]
             for name, nodes in (("out" if len(outputs) == 1 else "outputs", outputs), (_count(leaves), leaves)):
                 if nodes and (made or nodes is leaves):
+                    self.rows_of.setdefault(group, []).append(nodes)
                     rows.append("".join(self._ranges(name, nodes)).replace("</TR><TR>", ""))
         look = {"shape": "box3d", "style": "filled", "fillcolor": "#ffffff"}
         if group in self.opens:
             look["class"] = f"open-{self.opens[group]}"
+        if self.marked:
+            look["class"] = f"turn-{self.ids[group]} rows-{len(self.rows_of[group])}"
         tooltip = literal(f"{group.title}: {counted(len(group.nodes), 'node')}")
         self.drawing.node(self.ids[group], table(rows), tooltip=tooltip, **look)
 
@@ -237,10 +244,11 @@ class GraphWriter:
         data = [self.data[x] for x in nodes]
         grads = [self.grads[x] for x in nodes if x in self.grads]
         strongest = max(grads, key=abs, default=0.0)
-        text = _range(grads, self.digits) if grads else "\u2013"
+        text = spread(grads, self.digits) if grads else "\u2013"
+        width = 2 * self.width + 12 if self.width else 0
         return [
-            _row(name, _range(data, self.digits)),
-            _row("grad" if len(data) == 1 else "grads", text, tint(strongest, self.largest)),
+            _row(name, spread(data, self.digits), width=width),
+            _row("grad" if len(data) == 1 else "grads", text, tint(strongest, self.largest), width),
         ]
 
     def _keep_in_order(self, groups: Sequence[Group]) -> None:
@@ -278,7 +286,7 @@ class GraphWriter:
             # A layer whose outputs are fed back into it keeps the order of its neurons.
             placing = {"constraint": "false"} if tail in same_layer else self.ports_into_groups
             look = _DASHED if tail == self.too_deep_id else {}
-            self.drawing.edge(tail, id, tooltip=f"used {times}", **placing, **look)
+            self.drawing.edge(tail, id, tooltip=f"used {times}", **placing, **look, **self._turn(id))
         hidden = self.view.count_hidden(group)
         if hidden:
             self._rest(id, f"{hidden:,} more operands")
@@ -316,8 +324,3 @@ def _row(name: str, text: str, colour: str = "", width: int = 0) -> str:
         f'<TR><TD ALIGN="LEFT"><FONT POINT-SIZE="10" COLOR="{FAINT}">{name}</FONT></TD>'
         f'<TD ALIGN="RIGHT"{least}{background}>{escaped(text)}</TD></TR>'
     )
-
-
-def _range(numbers: list[float], digits: int) -> str:
-    low, high = short(min(numbers), digits), short(max(numbers), digits)
-    return low if low == high else f"{low} to {high}"

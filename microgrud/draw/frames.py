@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..engine import Value
@@ -43,11 +43,13 @@ class Frame:
     """One step of the backward pass.
 
     Attributes:
-        node: the node that passes its gradient on; None in the first frame, before the pass, and in the last.
+        node: the node that passes its gradient on; None in the first frame, before the pass, and in the last ones.
         adjoint: the complete grad of the node: the derivative of the root with respect to it.
         shares: the shares that it passes to its operands, in order.
         grads: the grads after the step, of every node that has received a share so far.
         sentence: a description of the step.
+        data: the new numbers of parameters, in an update.
+        nodes: the nodes that pass their gradients on in this step, one after the other, if a box stands for them.
     """
 
     node: Value | None
@@ -55,6 +57,8 @@ class Frame:
     shares: tuple[Share, ...]
     grads: dict[Value, float]
     sentence: str
+    data: dict[Value, float] = field(default_factory=dict)
+    nodes: tuple[Value, ...] = ()
 
 
 def frames_of(root: Value, graph: ValueGraph, slopes: Slopes) -> list[Frame]:
@@ -78,17 +82,13 @@ def _run(root: Value, graph: ValueGraph, slopes: Slopes) -> Iterator[Frame]:
     for node in graph.order:
         node.grad = 0.0
     root.grad = 1.0
-    words = (
-        f"The backward pass begins at {name[root]}: the derivative of a number with respect to itself is 1. Every node "
-        "is visited after all nodes that were computed from it, so its grad is complete when it is passed on."
-    )
-    yield Frame(None, 1.0, (), {root: 1.0}, words)
+    yield first_frame(root, name)
     for node in reversed(graph.order):
         if not node.is_leaf:
             shares = () if node.grad == 0.0 else _shares(node, slopes[node])
             reached.update(share.parent for share in shares)
             yield Frame(node, node.grad, shares, {x: x.grad for x in reached}, _sentence(node, shares, name))
-    yield Frame(None, 0.0, (), {x: x.grad for x in reached}, _end(root, graph, reached))
+    yield last_frame(root, graph, {x: x.grad for x in reached})
 
 
 def _shares(node: Value, slopes: list[float | None]) -> tuple[Share, ...]:
@@ -124,16 +124,27 @@ def names_of_all(graph: ValueGraph) -> dict[Value, str]:
 # --- in words ---
 
 
-def _end(root: Value, graph: ValueGraph, reached: set[Value]) -> str:
-    """Return the sentence of the last frame: the derivatives with respect to the leaves."""
+def first_frame(root: Value, name: Mapping[Value, str]) -> Frame:
+    """Return the frame before the pass."""
+    words = (
+        f"The backward pass begins at {name[root]}: the derivative of a number with respect to itself is 1. Every node "
+        "is visited after all nodes that were computed from it, so its grad is complete when it is passed on."
+    )
+    return Frame(None, 1.0, (), {root: 1.0}, words)
+
+
+def last_frame(root: Value, graph: ValueGraph, grads: dict[Value, float]) -> Frame:
+    """Return the frame after the pass: its sentence has the derivatives with respect to the leaves."""
     leaves = [x for x in graph.order if x.is_leaf]
-    found = [x for x in leaves if x in reached]
+    found = [x for x in leaves if x in grads]
     if not found:
-        return f"Done. No leaf received anything: the derivatives of {graph.names[root]} with respect to them are 0."
-    listed = ", ".join(f"{graph.names[x]}: {short(x.grad, 4)}" for x in found[:8])
+        words = f"Done. No leaf received anything: the derivatives of {graph.names[root]} with respect to them are 0."
+        return Frame(None, 0.0, (), grads, words)
+    listed = ", ".join(f"{graph.names[x]}: {short(grads[x], 4)}" for x in found[:8])
     more = f" and {len(found) - 8} more" if len(found) > 8 else ""
     others = "; the other leaves received nothing, so their derivatives are 0" if len(found) < len(leaves) else ""
-    return f"Done. The derivatives of {graph.names[root]} with respect to the leaves: {listed}{more}{others}."
+    words = f"Done. The derivatives of {graph.names[root]} with respect to the leaves: {listed}{more}{others}."
+    return Frame(None, 0.0, (), grads, words)
 
 
 def _sentence(node: Value, shares: tuple[Share, ...], name: Mapping[Value, str]) -> str:

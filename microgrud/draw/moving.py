@@ -23,8 +23,9 @@ def moving_picture(svg: str, exact: Mapping[int, str]) -> str:
     """Return the SVG of a picture in which a script can change the grads; without the script it is a plain picture.
 
     The group of a box has the attributes `data-node`, the number k of its node `vk`, and `data-says`, its tooltip
-    without the grad. It contains the number `.grad`, which stays right-aligned whatever its length, and the cell
-    `.tint`. Everything that is highlighted at the turn of a node has the number of the node as `data-turn`.
+    without the grad. It contains the numbers `.data`, also in `data-data`, and `.grad`, which stay right-aligned
+    whatever their length, and the cell `.tint`. Everything that is highlighted at the turn of a node has the number of
+    the node as `data-turn`. The box of a group `gk` has such a group for each row j, with `gk-j` for the number.
 
     Args:
         svg: the output of Graphviz for a GraphWriter whose `marked` is True.
@@ -43,7 +44,7 @@ def stripped(svg: str, exact: Mapping[int, str] | None = None) -> str:
     drawn = ElementTree.fromstring(svg)
     (graph,) = (child for child in drawn if _tag(child) == "g")
     size = {name: drawn.attrib[name] for name in ("width", "height", "viewBox")}
-    picture = Element("svg", size | {"font-family": "Helvetica,sans-Serif"})
+    picture = Element("svg", size | {"font-family": "Helvetica,sans-Serif", "font-size": "11"})
     picture.text = "\n"
     place = ElementTree.SubElement(picture, "g", {"transform": graph.attrib["transform"]})
     for child in graph:
@@ -58,7 +59,7 @@ def stripped(svg: str, exact: Mapping[int, str] | None = None) -> str:
 
 def _group(drawn: Element, exact: Mapping[int, str]) -> Element:
     """Return the stripped group of a box, a circle or an edge."""
-    numbers = dict(re.findall(r"\b(box|turn)-v(\d+)", drawn.get("class", "")))
+    numbers = dict(re.findall(r"\b(box|turn|rows)-v?(g?\d+)", drawn.get("class", "")))
     group = Element("g")
     says = next((each.attrib[_TITLE] for each in drawn.iter() if _TITLE in each.attrib), "")
     if says:
@@ -77,18 +78,42 @@ def _group(drawn: Element, exact: Mapping[int, str]) -> Element:
         group.set("data-says", says)
         if int(numbers["box"]) in exact:
             title.text = f"{says}, grad={exact[int(numbers['box'])]}"
-        _free_grad(group)
+        _free_grad(group, group.findall("text"), group.findall("polygon")[-1])
+    elif "rows" in numbers:
+        _free_rows(group, numbers["turn"], int(numbers["rows"]))
     return group
 
 
-def _free_grad(box: Element) -> None:
-    """Mark the parts of a box that change: its last row is the grad, the row before it the data."""
-    texts, cell = box.findall("text"), box.findall("polygon")[-1]
-    right = max(float(point.split(",")[0]) for point in cell.attrib["points"].split())
-    for number in (texts[-3], texts[-1]):
-        number.set("x", f"{right - _PADDING:.2f}")
+def _free_rows(box: Element, name: str, count: int) -> None:
+    """Put each of the last rows in the box of a group into a group of its own: its data and its grads change."""
+    box.set("class", "box")
+    texts, cells = box.findall("text")[-4 * count :], box.findall("polygon")[-count:]
+    for k, cell in enumerate(cells):
+        row = texts[4 * k : 4 * k + 4]
+        says = f"{row[0].text}: data {row[1].text}"
+        inner = ElementTree.SubElement(box, "g", {"data-node": f"{name}-{k}", "data-says": says})
+        ElementTree.SubElement(inner, "title").text = says
+        for each in (cell, *row):
+            box.remove(each)
+            inner.append(each)
+        _free_grad(inner, row, cell, 1)
+
+
+def _free_grad(box: Element, texts: list[Element], cell: Element, data: int = -3) -> None:
+    """Mark the parts of a box that change: the last text is the grad, in its cell, and the one at `data` the data.
+
+    A new text takes its natural length if that is no more than its room, `data-room`.
+    """
+    xs = [float(point.split(",")[0]) for point in cell.attrib["points"].split()]
+    right = max(xs) - _PADDING
+    # In a row of a group, the data end before the word in front of the grads.
+    ends = ((texts[data], "data", right if data < 0 else float(texts[2].attrib["x"]) - 2 * _PADDING),)
+    for number, name, end in (*ends, (texts[-1], "grad", right)):
+        number.set("x", f"{end:.2f}")
         number.set("text-anchor", "end")
-    texts[-1].set("class", "grad")
+        number.set("class", name)
+        number.set("data-room", f"{right - _PADDING - min(xs):.1f}")
+    box.set("data-data", texts[data].text or "")
     cell.set("class", "tint")
     for rounded in box.findall("path"):  # a rounded outline is drawn again, over the corners of the cells
         ElementTree.SubElement(box, "path", rounded.attrib | {"fill": "none"})
@@ -100,6 +125,8 @@ def _bare(drawn: Element) -> Element:
     attributes = {name: value for name, value in drawn.attrib.items() if name not in _DROPPED}
     if attributes.get("text-anchor") == "start":
         del attributes["text-anchor"]
+    if attributes.get("font-size") == "11.00":  # that of the picture
+        del attributes["font-size"]
     if attributes.get("stroke") == "transparent":  # older versions of Graphviz write this for "none"
         attributes["stroke"] = "none"
     bare = Element(_tag(drawn), attributes)

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import html
-import json
-import math
 import os
-from collections.abc import Iterator, Sequence
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any, overload
 
-from ..common.checks import instance
+from ..common.checks import NOT_NEGATIVE, instance, real
 from ..common.files import write_atomically
 from ..common.forking import CachedAttribute
 from ..engine import Value
-from .digraph import GraphWriter
 from .drawing import check_settings
-from .fitting import new_drawing
-from .folding import view
+from .fitting import MAX_NODES
+from .folded_frames import folded_frames
+from .folding import view_of
 from .frames import Frame, frames_of, names_of_all
-from .moving import moving_picture
-from .rendering import fitting, page
-from .style import ACTIVE, short, tint
-from .value_graph import ValueGraph, local_derivatives, read_graph
+from .player_page import Page
+from .rendering import page
+from .structure import Structure
+from .updating import update_frame
+from .value_graph import Kind, ValueGraph, local_derivatives, read_graph
+
+#: Maximum number of boxes of operations in a folded graph, so that all of them are in sight.
+_MOST_PARTS = 8
 
 
 class BackpropSteps(Sequence[Frame]):
@@ -37,12 +36,28 @@ class BackpropSteps(Sequence[Frame]):
         frames: the frames.
     """
 
-    def __init__(self, root: Value, graph: ValueGraph, rankdir: str, digits: int) -> None:
+    def __init__(
+        self, root: Value, graph: ValueGraph, rankdir: str | None, digits: int, lr: float | None, fold: bool
+    ) -> None:
         self.root = root
-        self._graph, self._rankdir, self._digits = graph, rankdir, digits
+        self._graph, self._digits = graph, digits
+        self._rankdir = rankdir or ("TB" if fold else "LR")
         self._data = {x: x.data for x in graph.order}
-        self._slopes = {x: local_derivatives(x) for x in graph.order}
-        self.frames = frames_of(root, graph, self._slopes)
+        self._slopes: Mapping[Value, list[float | None]] = {}
+        if fold:
+            structure = Structure(graph, graph.order)
+            most = max(1, min(_MOST_PARTS, structure.natural()))
+            self._view = view_of(graph, structure.groups(most, {}), None, len(graph.order))
+            graph.names = names_of_all(graph)
+            self.frames = folded_frames(root, graph, structure.parts(most))
+        else:
+            self._slopes = {x: local_derivatives(x) for x in graph.order}
+            self._view = view_of(graph, {}, None, len(graph.order))
+            graph.names = names_of_all(graph)
+            self.frames = frames_of(root, graph, self._slopes)
+        if lr is not None:
+            parameters = [x for x in graph.order if graph.kinds[x] is Kind.PARAMETER]
+            self.frames.append(update_frame(graph, parameters, lr, self.frames[-1]))
 
     @overload
     def __getitem__(self, index: int) -> Frame: ...
@@ -66,19 +81,7 @@ class BackpropSteps(Sequence[Frame]):
 
     @CachedAttribute
     def _html(self) -> str:
-        grads = [grad for frame in self.frames for grad in frame.grads.values()]
-        # The largest finite grad of all steps has the full tint, so that colours mean the same in each step.
-        largest = max((abs(grad) for grad in grads if math.isfinite(grad)), default=0.0)
-        widest = max(len(short(x, self._digits)) for x in (*grads, *self._data.values()))
-        picture, numbers = self._picture(largest, widest)
-        template = Template(resources.files(__package__).joinpath("player.html").read_text(encoding="utf-8"))
-        return template.substitute(
-            active=ACTIVE,
-            last=len(self.frames) - 1,
-            sentence=html.escape(self.frames[-1].sentence),
-            picture=picture,
-            steps="\n".join(self._steps(numbers, largest)),
-        )
+        return Page(self._graph, self.frames, self._data, self._digits).html(self._view, self._rankdir, self._slopes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the player as a page of its own.
@@ -101,52 +104,16 @@ class BackpropSteps(Sequence[Frame]):
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
 
-    def _picture(self, largest: float, widest: int) -> tuple[str, dict[Value, int]]:
-        """Draw the last step; return the picture, and the number that identifies each node for the script.
-
-        Args:
-            largest: the grad with the full tint.
-            widest: the number of characters in the widest number.
-        """
-        drawing = new_drawing("svg", self._rankdir)
-        graph = self._graph
-        picture = GraphWriter(view(graph, None, None, None, len(graph.order)), drawing, self._digits, self._rankdir)
-        picture.data, picture.slopes_of = self._data, self._slopes.__getitem__
-        picture.grads, picture.largest = self.frames[-1].grads, largest
-        picture.marked, picture.width = True, 4 + 6 * widest
-        picture.write()
-        numbers = {node: int(picture.ids[node].lstrip("v")) for node in picture.view.drawn}
-        exact = {numbers[node]: repr(grad) for node, grad in picture.grads.items() if node in numbers}
-        return fitting(moving_picture(drawing.pipe("svg", encoding="utf-8"), exact)), numbers
-
-    def _steps(self, numbers: dict[Value, int], largest: float) -> Iterator[str]:
-        """Yield the HTML of each step: its sentence, its node, the node to scroll to, and the grads that it changes."""
-        before: dict[Value, str] = {}
-        focus = str(numbers[self.root])  # the first step scrolls to the root, later ones to their own node
-        for frame in self.frames:
-            now = {node: repr(grad) for node, grad in frame.grads.items()}
-            changed = [
-                (numbers[node], short(frame.grads[node], self._digits), tint(frame.grads[node], largest), exact)
-                for node, exact in now.items()
-                if node in numbers and before.get(node) != exact
-            ]
-            before = now
-            turn = "" if frame.node is None else numbers.get(frame.node, "")
-            # Numbers and colours contain no quote or bracket that could end the attribute.
-            grads = json.dumps(sorted(changed), ensure_ascii=False, separators=(",", ":"))
-            words = html.escape(frame.sentence)
-            yield f'<li data-turn="{turn}" data-focus="{focus or turn}" data-grads=\'{grads}\'>{words}</li>'
-            focus = ""
-
 
 def backprop_steps(
     root: Value,
     *,
     parameters: Any = None,
     inputs: Any = None,
-    rankdir: str = "LR",
+    lr: float | None = None,
+    rankdir: str | None = None,
     digits: int = 4,
-    max_nodes: int = 60,
+    max_nodes: int = MAX_NODES,
 ) -> BackpropSteps:
     """Run the backward pass from a root one node at a time, and show each step.
 
@@ -157,9 +124,12 @@ def backprop_steps(
         root: the root.
         parameters: a Module or Values whose leaves are marked as parameters; see `draw`.
         inputs: Values that are marked as inputs.
-        rankdir: the direction in which the graph grows; see `draw`.
+        lr: a learning rate: the last step shows the update of the parameters, `data - lr * grad`, which changes no
+            Value.
+        rankdir: the direction in which the graph grows, by default "LR", or "TB" if it is folded; see `draw`.
         digits: the number of significant digits.
-        max_nodes: the most nodes that the graph may have.
+        max_nodes: the most nodes of a graph with a step for each operation. A larger graph is folded, as by `draw`, and
+            has a step for each box.
 
     Returns:
         the frames: a sequence, which in a notebook is a player; `.save("steps.html")` writes a page, and
@@ -167,7 +137,7 @@ def backprop_steps(
 
     Raises:
         TypeError: if the root is not a Value.
-        ValueError: for a graph with more than `max_nodes` nodes, and for invalid arguments.
+        ValueError: for invalid arguments.
 
     >>> x = Value(3.0, label="x")
     >>> steps = backprop_steps(x * x)
@@ -178,11 +148,9 @@ def backprop_steps(
     """
     instance(Value, "a Value")("root", root)
     check_settings(rankdir, digits, max_nodes)
+    if lr is not None:
+        lr = real(NOT_NEGATIVE)("lr", lr)
+        if parameters is None:
+            raise ValueError("lr: expected parameters as well; write backprop_steps(root, parameters=..., lr=...)")
     graph = read_graph(root, parameters, inputs)
-    if len(graph.order) > max_nodes:
-        raise ValueError(
-            f"backprop_steps: expected a graph of at most {max_nodes} nodes, got {len(graph.order):,}, and each "
-            "operation would be a step; pass an inner node as root, or raise max_nodes"
-        )
-    graph.names = names_of_all(graph)
-    return BackpropSteps(root, graph, rankdir, digits)
+    return BackpropSteps(root, graph, rankdir, digits, lr, len(graph.order) > max_nodes)

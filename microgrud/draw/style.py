@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .value_graph import Kind
@@ -48,6 +48,16 @@ def short(number: float, digits: int) -> str:
     ('\u22120.5', '1.235e+06', '2')
     """
     return f"{number:.{digits}g}".replace("-", "\u2212", 1) if not math.isnan(number) else "nan"
+
+
+def spread(numbers: Sequence[float], digits: int) -> str:
+    """Write the range of numbers, or the number that all of them are.
+
+    >>> spread([2.0, 0.5], 4), spread([1.0, 1.0], 4)
+    ('0.5 to 2', '1')
+    """
+    low, high = short(min(numbers), digits), short(max(numbers), digits)
+    return low if low == high else f"{low} to {high}"
 
 
 def tint(grad: float, largest: float) -> str:
