@@ -322,7 +322,10 @@ def test_large_programs_are_folded_by_level() -> None:
 
 def test_parameters_go_into_boxes_before_instructions_do() -> None:
     f = a_network(3)
-    assert sum(len(found) == 2 and found[0].startswith("p") for found in labelled(draw.draw(f)).values()) == 25
+    assert (
+        sum(len(found) == 2 and found[0].startswith("p") for found in labelled(draw.draw(f, max_nodes=60)).values())
+        == 25
+    )
     folded = list(labelled(draw.draw(f, max_nodes=30)).values())
     assert ["v1", "p1 + p2*x[0] + p3*x[1]", "3 parameters"] in folded
     assert not any(found[0] == "p1" for found in folded)
@@ -340,6 +343,38 @@ def test_what_lies_in_the_middle_is_a_box_that_says_how_much_it_is() -> None:
     (rest,) = [found for found in forced.values() if found[0] == "not drawn"]
     drawn = sum(found[0].startswith("v") for found in forced.values())
     assert rest[1] == f"{67 - drawn} instructions"
+
+
+def size(drawing: Drawing) -> float:
+    """The larger of the width and the height, in points."""
+    found = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', drawing.pipe("svg", encoding="utf-8"))
+    assert found is not None
+    return max(map(float, found.groups()))
+
+
+def test_pictures_of_large_programs_fit_on_a_screen_and_say_how_to_draw_the_rest() -> None:
+    @compile
+    def deep(xs: Any) -> Any:
+        h = xs[0] * 0.5
+        for x in xs:
+            h = tanh(h * w + x)
+        return h
+
+    @compile
+    def small(x: Any) -> Any:
+        return tanh(x * w)
+
+    deep([0.1 * k for k in range(40)])
+    small(1.0)
+    for f, folded in ((a_network(16), True), (deep, True), (small, False)):
+        drawing = draw.draw(f)
+        assert size(drawing) <= 1.1 * 675  # 900 pixels
+        hints = [text for text in texts(drawing)[0] if text.startswith("folded; each instruction")]
+        assert len(hints) == folded
+        for hint in hints:
+            arguments = dict(re.findall(r"(\w+)=(\w+|\"\w+\")", hint))
+            whole = draw.draw(f, fold="nothing", max_nodes=int(arguments["max_nodes"]))
+            assert "not drawn" not in whole.source
 
 
 def test_one_instruction_with_many_parameters_keeps_them_in_its_box() -> None:

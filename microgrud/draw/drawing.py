@@ -97,7 +97,6 @@ def draw(
     check_format(format)
     check_settings(rankdir, digits, max_nodes, depth)
     one_of("neurons", "layers", "operations", "nothing", None)("fold", fold)
-    drawing = new_drawing(format, rankdir or "LR")
     if is_compiled(root):
         from .compiled import draw_compiled
 
@@ -105,8 +104,7 @@ def draw(
         _refuse("a compiled function", unused, outputs=outputs, expand=_expands_dot(expand), slopes=not slopes)
         if fold in ("neurons", "operations"):
             raise ValueError(f"fold: expected 'layers', 'nothing' or None for a compiled function, got {fold!r}")
-        draw_compiled(root, drawing, digits, path, fold, max_nodes or MAX_NODES, model, names, rankdir or "LR")
-        return drawing
+        return draw_compiled(root, format, digits, path, fold, max_nodes, model, names, rankdir)
     if path is not None:
         raise ValueError(f"path: expected None for anything but a compiled function, got {path!r}")
     if fold in ("neurons", "layers") and model is None:
@@ -116,6 +114,7 @@ def draw(
     if isinstance(root, Module):
         unused = {"model": model, "parameters": parameters, "names": names, "fold": fold, "depth": depth}
         _refuse("a network", unused, expand=expand_dot, max_nodes=max_nodes is not None, slopes=not slopes)
+        drawing = new_drawing(format, rankdir or "LR")
         draw_network(root, drawing, digits, _names(inputs, "inputs"), _names(outputs, "outputs"), rankdir or "LR")
         return drawing
     if _names(outputs, "outputs"):

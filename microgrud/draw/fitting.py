@@ -26,7 +26,7 @@ MOST = 675.0
 _MOST_WHOLE = 900.0
 #: Maximum number of parts into which operations are folded, unless `max_nodes` is given.
 _MOST_PARTS = 14
-_RANKSEP, _CLOSE = 0.35, 0.2
+RANKSEP, _CLOSE = 0.35, 0.2
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Writing:
     digits: int
     expand_dot: bool = False
     slopes: bool = True
-    ranksep: float = _RANKSEP
+    ranksep: float = RANKSEP
 
     def drawing(self, view: View, lines: list[str] | None = None, opens: Mapping[Group, int] | None = None) -> Drawing:
         """Return the drawing of a view, with lines of text below it, and the numbers of states that groups open."""
@@ -103,7 +103,7 @@ def _if_it_fits(
     chosen = view_of(graph, group_of, None, max_nodes or MAX_NODES)
     lines = list(_folded(graph, unit, len(chosen.drawn) + len(chosen.groups), False)) if unit else []
     most = MOST if unit else _MOST_WHOLE
-    for rankdir, ranksep, along in (("LR", _RANKSEP, MOST), ("LR", _CLOSE, most), ("TB", _CLOSE, most)):
+    for rankdir, ranksep, along in (("LR", RANKSEP, MOST), ("LR", _CLOSE, most), ("TB", _CLOSE, most)):
         tried = replace(writing, rankdir=writing.rankdir or rankdir, ranksep=ranksep)
         drawing = tried.folded(graph, chosen, model, lines)
         size = tried.size(drawing)
@@ -122,7 +122,7 @@ def _folded(graph: ValueGraph, unit: str, boxes: int, finer: bool) -> Iterator[s
     yield f'each node: fold="nothing", max_nodes={count}{more}'
 
 
-def new_drawing(format: str, rankdir: str, ranksep: float = _RANKSEP) -> Drawing:
+def new_drawing(format: str, rankdir: str, ranksep: float = RANKSEP) -> Drawing:
     """Return an empty drawing with the fonts and distances that all pictures share."""
     drawing = Drawing("graph", format=format)
     drawing.attr(rankdir=rankdir, ranksep=f"{ranksep}", nodesep="0.18", bgcolor="transparent")

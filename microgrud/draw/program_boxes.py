@@ -8,7 +8,7 @@ do the arguments. Finally, one box that counts them stands for the boxes in the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,20 +67,22 @@ class ProgramView:
     guards: list[tuple[str, list[ProgramBox]]]
 
 
-def program_view(formulas: Formulas, fold: str | None, max_nodes: int, digits: int) -> ProgramView:
+def program_view(
+    formulas: Formulas, folds: Sequence[str], max_nodes: int, digits: int, all_leaves: bool = False
+) -> ProgramView:
     """Choose the boxes: at most `max_nodes`, and one for those that are left out.
 
     Args:
         formulas: the recording.
-        fold: one of `FOLDS`; None for the first that fits.
+        folds: some of `FOLDS`, of which the first that fits is taken.
         max_nodes: the most boxes.
         digits: the number of significant digits of parameters.
+        all_leaves: whether each leaf has a box of its own if nothing is folded.
     """
-    folds = FOLDS if fold is None else (fold,)
-    if fold is None and len(formulas.program.instructions) > max_nodes:
-        folds = FOLDS[-1:]
+    if len(folds) > 1 and len(formulas.program.instructions) > max_nodes:
+        folds = folds[-1:]
     for chosen in folds:
-        view = _with_fewer_guards(_Folding(formulas, chosen, digits, all_leaves=fold is not None).view, _MOST_GUARDS)
+        view = _with_fewer_guards(_Folding(formulas, chosen, digits, all_leaves).view, _MOST_GUARDS)
         if len(view.boxes) + len(view.guards) <= max_nodes:
             return view
     if len(view.boxes) > max_nodes:
