@@ -228,8 +228,8 @@ def gelu(x: float) -> float:
 
 # Taylor coefficients of gelu' at its only root, computed with mpmath at 60 digits. Near the root the two terms of
 # normal_cdf(x) + x * normal_density(x) cancel, and the series keeps the digits that they lose.
-_GELU_SLOPE_ROOT = -0.7517915246935645, 1.4956759177009883e-17
-_GELU_SLOPE_SERIES = (
+GELU_SLOPE_ROOT = -0.7517915246935645, 1.4956759177009883e-17
+GELU_SLOPE_SERIES = (
     0.0, 0.4314939923140469, 0.388284982990552, -0.018199676398671087,
     -0.1140082332972217, -0.014771522148244337, 0.019421679838189067, 0.004539228379125415,
     -0.002239538068073497, -0.0007448268386746817, 0.00018633974623233514, 8.615947861116571e-05,
@@ -245,10 +245,10 @@ def gelu_slope(x: float) -> float:
     """Return the derivative of gelu, normal_cdf(x) + x * normal_density(x)."""
     if x < -30.0:
         return density_series(x, x, (1.0, -1.0, 1.0, -3.0, 15.0, -105.0, 945.0, -10395.0))
-    offset = (x - _GELU_SLOPE_ROOT[0]) - _GELU_SLOPE_ROOT[1]
+    offset = (x - GELU_SLOPE_ROOT[0]) - GELU_SLOPE_ROOT[1]
     if abs(offset) < 0.8:
         total = 0.0
-        for coefficient in reversed(_GELU_SLOPE_SERIES):
+        for coefficient in reversed(GELU_SLOPE_SERIES):
             total = total * offset + coefficient
         return total
     return normal_cdf(x) + (x * normal_density(x) if math.isfinite(x) else 0.0)

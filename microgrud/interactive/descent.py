@@ -8,11 +8,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ..common.checks import NOT_NEGATIVE, instance, real, whole
+from ..common.checks import ANY, NOT_NEGATIVE, instance, real, whole
 from ..common.numbers import Real, as_float, is_real_scalar
 from .heatmap import grid, heat_map
 from .page import Widget
-from .program import Program
+from .program import Program, name_of, names_of
 from .svg import MARKERS, Scale, axes, clipped, dots, extent, lines, picture, short
 from .walks import Walk, point_in_words, walk
 
@@ -35,7 +35,7 @@ class Descent(Widget):
         steps: the number of steps.
     """
 
-    _scripts: ClassVar[tuple[str, ...]] = ("operations.js", "live.js", "descent.js")
+    _scripts: ClassVar[tuple[str, ...]] = ("live.js", "descent.js")
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Descent(Widget):
         for found in self.walks:
             if not found.losses:
                 raise ValueError(f"descent: start: expected a point where f has a finite value, got {found.start}")
-        self._names = _names(f, self._dimensions)
+        self._names = names_of(f, self._dimensions)
         around = _surroundings(self.walks)
         ends = [own or found for own, found in zip(limits, around)]
         self._x = Scale(*ends[0], _LEFT, _RIGHT)
@@ -137,22 +137,23 @@ class Descent(Widget):
         )
         note = "Dark is low; a line joins points of equal height." if self._dimensions == 2 else ""
         return (
-            f'<div class="pictures">{"".join(pictures)}{self._losses()}</div>\n<p class="note">{note}</p>\n'
             '<div class="controls" hidden>\n<button type="button" data-of="play">play</button>\n'
             f'<label><span>step</span><input type="range" data-of="step" min="0" max="{self.steps}" step="1">'
             f"<output></output></label>\n{rates}"
             '<label><span>momentum</span><input type="range" data-of="momentum" min="0" step="1">'
-            f'<output></output></label>\n</div>\n<ul class="words" aria-live="polite">{words}</ul>'
+            "<output></output></label>\n</div>\n"
+            f'<div class="pictures">{"".join(pictures)}{self._losses()}</div>\n<p class="note">{note}</p>\n'
+            f'<ul class="words" aria-live="polite">{words}</ul>'
         )
 
     def _panel(self, k: int, rate: float) -> str:
         """Return the picture of the walks with one rate."""
         own = self._own(k)
-        names = (self._names[0], f"f({self._names[0]})") if self._dimensions == 1 else self._names
+        names = (self._names[0], f"{name_of(self.f)}({self._names[0]})") if self._dimensions == 1 else self._names
         inside = self._background + "".join(self._moving(i, self._trail(self.walks[i]), self._x, self._y) for i in own)
         drawing = clipped(f'<g class="map">{inside}</g>' if self._dimensions == 2 else inside, self._x, self._y)
-        says = "Map of f: " if self._dimensions == 2 else "Graph of f: "
-        says += " ".join(self._sentence(self.walks[i]) for i in own)
+        kind = "Map" if self._dimensions == 2 else "Graph"
+        says = f"{kind} of {name_of(self.f)} with the walks at one rate, whose ends are in the text below"
         caption = f'rate <span data-of="caption{k}">{short(rate, 4)}</span>'
         plot = picture(_WIDTH, _HEIGHT, axes(self._x, self._y, names) + drawing, says)
         return f"<figure><figcaption>{caption}</figcaption>{plot}</figure>"
@@ -175,7 +176,7 @@ class Descent(Widget):
         x, y = self._loss_scales
         curves = [[(float(k), loss) for k, loss in enumerate(found.losses)] for found in self.walks]
         inside = "".join(self._moving(i, curve, x, y, halo=False) for i, curve in enumerate(curves))
-        says = f"Loss by step. {' '.join(self._words())}"
+        says = "The loss of each walk by step"
         height = _HEIGHT - int(self._saved)
         plot = picture(_WIDTH, height, axes(x, y, ("step", "loss")) + clipped(inside, x, y), says)
         return f'<figure class="losses"><figcaption>the loss at each step</figcaption>{plot}</figure>'
@@ -197,11 +198,6 @@ class Descent(Widget):
 def _key(k: int) -> str:
     """Return the marker of a walk, to be set before its words."""
     return f'<svg class="key c{k}" viewBox="-9 -9 18 18" aria-hidden="true"><path d="{MARKERS[k]}"/></svg>'
-
-
-def _names(f: Callable[..., Any], count: int) -> tuple[str, ...]:
-    names = [name for name, p in inspect.signature(f).parameters.items() if p.kind is not p.VAR_POSITIONAL]
-    return tuple(names[:count]) if len(names) >= count else ("x", "y")[:count]
 
 
 def _between(low: float, high: float, count: int) -> list[float]:
@@ -247,7 +243,7 @@ def _starts(f: Callable[..., Any], start: Any) -> list[Point]:
     """Return the starts as points: a number or a tuple is one point, a list several of them."""
     found = start if isinstance(start, list) else [start]
     points = [(p,) if is_real_scalar(p) else tuple(p) for p in found]
-    points = [tuple([as_float(x, "descent: start") for x in p]) for p in points]
+    points = [tuple([real(ANY)("descent: start", x) for x in p]) for p in points]
     sizes = {len(p) for p in points}
     if sizes not in ({1}, {2}):
         raise ValueError(

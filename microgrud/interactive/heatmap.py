@@ -13,6 +13,8 @@ from .svg import Scale
 #: The points of the grid along each axis, and the number of contour lines.
 _POINTS = 45
 _LEVELS = 11
+#: An edge of the grid, by the column and the row of both ends.
+Edge = tuple[tuple[int, int], tuple[int, int]]
 #: Colours from low to high.
 _COLOURS = ((49, 104, 142), (96, 158, 170), (158, 202, 190), (219, 234, 208), (252, 246, 227))
 
@@ -87,44 +89,42 @@ def contour(rows: Sequence[Sequence[float]], level: float) -> list[list[tuple[fl
     >>> contour([[0.0, 1.0], [0.0, 1.0]], 0.25)
     [[(0.25, 0.0), (0.25, 1.0)]]
     """
-    neighbours: dict[tuple[float, float], list[tuple[float, float]]] = {}
+    neighbours: dict[Edge, list[Edge]] = {}
     for j in range(len(rows) - 1):
         for i in range(len(rows[0]) - 1):
             corners = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)]
             heights = [rows[b][a] for a, b in corners]
             if not all(map(math.isfinite, heights)):
                 continue
-            crossings = []
-            for k in range(4):
-                a, b = heights[k - 1], heights[k]
-                if (a < level) != (b < level):
-                    crossings.append(_crossing(corners[k - 1], corners[k], a, b, level))
-            if len(crossings) == 4 and (sum(heights) / 4.0 < level) == (heights[0] < level):
-                crossings = crossings[1:] + crossings[:1]  # a saddle: the middle decides which corners belong together
-            for start, end in zip(crossings[::2], crossings[1::2]):
+            edges = [
+                (min(corners[k - 1], corners[k]), max(corners[k - 1], corners[k]))
+                for k in range(4)
+                if (heights[k - 1] < level) != (heights[k] < level)
+            ]
+            if len(edges) == 4 and (sum(heights) / 4.0 < level) == (heights[0] < level):
+                edges = edges[1:] + edges[:1]  # a saddle: the middle decides which corners belong together
+            for start, end in zip(edges[::2], edges[1::2]):
                 neighbours.setdefault(start, []).append(end)
                 neighbours.setdefault(end, []).append(start)
-    return _joined(neighbours)
+    return [[_crossing(rows, edge, level) for edge in path] for path in _joined(neighbours)]
 
 
-def _crossing(start: tuple[int, int], end: tuple[int, int], a: float, b: float, level: float) -> tuple[float, float]:
-    """Return the point between two corners with heights a and b at which a line has the level."""
-    if start > end:  # from either cell the same point
-        start, end, a, b = end, start, b, a
-    part = (level - a) / (b - a)
-    return start[0] + part * (end[0] - start[0]), start[1] + part * (end[1] - start[1])
+def _crossing(rows: Sequence[Sequence[float]], edge: Edge, level: float) -> tuple[float, float]:
+    """Return the point of an edge at which a line has the level."""
+    (i, j), (k, m) = edge
+    part = (level - rows[j][i]) / (rows[m][k] - rows[j][i])
+    return i + part * (k - i), j + part * (m - j)
 
 
-def _joined(neighbours: dict[tuple[float, float], list[tuple[float, float]]]) -> list[list[tuple[float, float]]]:
-    """Return the pieces between neighbouring points as lines, open ones from end to end first."""
+def _joined(neighbours: dict[Edge, list[Edge]]) -> list[list[Edge]]:
+    """Return the pieces between neighbouring edges as lines, those with ends first."""
     paths = []
-    for first in sorted(neighbours, key=lambda point: len(neighbours[point]) != 1):
+    for first in sorted(neighbours, key=lambda edge: len(neighbours[edge]) != 1):
         while neighbours[first]:
             path = [first]
             while neighbours[path[-1]]:
-                here = path[-1]
-                there = neighbours[here].pop()
-                neighbours[there].remove(here)
+                there = neighbours[path[-1]].pop()
+                neighbours[there].remove(path[-1])
                 path.append(there)
             paths.append(path)
     return paths

@@ -14,6 +14,7 @@ from string import Template
 from typing import Any, ClassVar
 
 from ..common.files import write_atomically
+from .program import javascript
 
 #: Colours of paper, ink and curves. Those of the curves are from the palette of Okabe and Ito, darker or lighter.
 _LIGHT = (
@@ -27,14 +28,18 @@ _DARK = (
 
 
 def source(name: str) -> str:
-    """Return the text of a file of this package, without comments and indentation if it is a script or a style."""
-    text = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    """Return the text of a script or a style of this package."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def compact(text: str) -> str:
+    """Return a script or a style without indentation and without lines that are comments."""
     return re.sub(r"^\s*(?://.*\n)?", "", text, flags=re.MULTILINE)
 
 
 def style() -> str:
     """Return the style of all widgets, with the colours of light and dark pages in the places where each holds."""
-    return Template(source("live.css")).substitute(light=_LIGHT, dark=_DARK)
+    return Template(compact(source("live.css"))).substitute(light=_LIGHT, dark=_DARK)
 
 
 class Widget:
@@ -45,6 +50,8 @@ class Widget:
 
     #: The scripts of the widget, by file name; the last defines `start(root, settings)`.
     _scripts: ClassVar[tuple[str, ...]] = ()
+    #: Whether they evaluate programs.
+    _evaluates: ClassVar[bool] = True
 
     def _title(self) -> str:
         """Return the name of the widget for a screen reader, and of its page."""
@@ -66,7 +73,7 @@ class Widget:
         """Return the widget as HTML that needs nothing else: picture, words, style and script."""
         script, mark = "", ""
         if self._scripts:
-            code = "\n".join(map(source, self._scripts))
+            code = compact("".join([javascript() * self._evaluates, *map(source, self._scripts)]))
             mark = hashlib.sha256(code.encode()).hexdigest()[:12]
             # A notebook may run the script outside of its section, or twice, and a page may hold several widgets.
             script = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import math
 import re
@@ -13,30 +14,35 @@ from typing import Any
 from ..autodiff.gradients import numbers_of_gradient
 from ..engine import Value
 from ..engine.grad_mode import no_grad
+from ..engine.kernels import GELU_SLOPE_ROOT, GELU_SLOPE_SERIES
 from .recording import Path, ProgramError, record
 
 #: The most ways through the branches of a function that a program may have.
 _MOST_PATHS = 32
 #: The points at which a program is compared with its function.
 _MOST_CHECKED = 12
+#: The scripts that evaluate a program.
+_SCRIPTS = ("kernels.js", "operations.js")
 #: Operations that the page does not compute: their algorithms need integers of any size, or tables of numbers.
 REFUSED = frozenset({
     "round_digits", "polygamma", "digamma", "lgamma", "gamma", "polygamma_difference", "betaln", "beta", "bessel_i",
-    "i0", "i1", "mills", "ndtr", "log_ndtr", "ndtri", "erfinv", "sinc", "sinc_derivative", "power_log", "erf", "erfc",
-    "gelu", "gelu_slope",
+    "i0", "i1", "ndtri", "erfinv", "sinc", "sinc_derivative",
 })  # fmt: skip
 
 
 @functools.cache
 def javascript() -> str:
-    """Return the operations and the evaluator in JavaScript, which define `operations` and `evaluate`."""
-    return resources.files(__package__).joinpath("operations.js").read_text(encoding="utf-8")
+    """Return the operations and the evaluator in JavaScript, which define `ops` and `evaluate`."""
+    constants = f"var GELU_SLOPE_ROOT = {[*GELU_SLOPE_ROOT]}, GELU_SLOPE_SERIES = {[*GELU_SLOPE_SERIES]};\n"
+    return constants + "".join(
+        resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS
+    )
 
 
 @functools.cache
 def known_operations() -> frozenset[str]:
     """Return the names of the operations that the page computes."""
-    return frozenset(re.findall(r"^  ops\.(\w+) = ", javascript(), re.MULTILINE))
+    return frozenset(re.findall(r"^ops\.(\w+) = ", javascript(), re.MULTILINE))
 
 
 class Program:
@@ -178,3 +184,23 @@ def program(f: Callable[..., Any], points: Iterable[Sequence[float]]) -> Program
     result = Program(f, len(found[0]))
     result.cover(found)
     return result
+
+
+def name_of(f: Callable[..., Any]) -> str:
+    """Return the name of a function for a picture, and "f" for one without a name.
+
+    >>> name_of(math.exp), name_of(lambda x: x)
+    ('exp', 'f')
+    """
+    name = getattr(f, "__name__", "")
+    return name if name.isidentifier() else "f"
+
+
+def names_of(f: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """Return the names of the first numbers that a function takes.
+
+    >>> names_of(lambda w, b: w + b, 2), names_of(lambda *numbers: numbers[0], 2)
+    (('w', 'b'), ('x', 'y'))
+    """
+    names = [name for name, p in inspect.signature(f).parameters.items() if p.kind is not p.VAR_POSITIONAL]
+    return tuple(names[:count]) if len(names) >= count else ("x", "y")[:count]

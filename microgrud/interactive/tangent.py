@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -11,7 +10,7 @@ from typing import Any, ClassVar
 from ..common.checks import instance
 from ..common.numbers import Real, as_float
 from .page import Widget
-from .program import Program
+from .program import Program, name_of, names_of
 from .svg import MARKERS, Scale, axes, clipped, extent, lines, picture, short
 
 _WIDTH, _HEIGHT = 440, 330
@@ -34,7 +33,7 @@ class Tangent(Widget):
         secant: the slope of the secant: the change of the value, divided by the nudge.
     """
 
-    _scripts: ClassVar[tuple[str, ...]] = ("operations.js", "live.js", "tangent.js")
+    _scripts: ClassVar[tuple[str, ...]] = ("live.js", "tangent.js")
 
     def __init__(self, f: Callable[..., Any], at: float, nudge: float, low: float, high: float, lr: float) -> None:
         self.f, self.at, self.nudge, self.low, self.high, self.lr = f, at, nudge, low, high, lr
@@ -46,7 +45,8 @@ class Tangent(Widget):
         beyond = [[x + k * nudge] for x in (low, high) for k in (0.25, 0.5, 0.75, 1.0)]
         self._program.cover([[at], *([x] for x in grid), *beyond])
         self._curve = [(x, self._program.value([x])) for x in grid]
-        self._name = next(iter(inspect.signature(f).parameters), "x")
+        self._name = names_of(f, 1)[0]
+        self._of = name_of(f)
         bottom, top = extent(y for _, y in self._curve)
         self._x = Scale(low, high, 60.0, _WIDTH - 12.0)
         self._y = Scale(bottom, top, _HEIGHT - 44.0, 29.0)
@@ -55,18 +55,14 @@ class Tangent(Widget):
         return "The slope of a function, and the nudge that becomes it"
 
     def _words(self) -> list[str]:
-        x = self._name
+        x, f, nudge, change = self._name, self._of, short(self.nudge), short(self._nudged - self.value)
         first = (
-            f"At {x} = {short(self.at)}, f({x}) = {short(self.value)}. The tangent has the slope {short(self.slope)}."
-        )
-        change = self._nudged - self.value
-        second = (
-            f"Nudged by {short(self.nudge)}, f changes by {short(change)}: {short(change)} / {short(self.nudge)} = "
-            f"{short(self.secant)} is the slope of the secant."
+            f"At {x} = {short(self.at)}, {f}({x}) = {short(self.value)}. The tangent has the slope {short(self.slope)}."
         )
         if not math.isfinite(self._nudged):
-            second = f"Nudged by {short(self.nudge)}, f has no value."
-        return [first, second]
+            return [first, f"Nudged by {nudge}, {f} has no value."]
+        slope = f"{change} / {nudge} = {short(self.secant)} is the slope of the secant."
+        return [first, f"Nudged by {nudge}, {f} changes by {change}: {slope}"]
 
     def _line(self, x: float, y: float, slope: float) -> str:
         """Return the outline of a straight line through a point, across the picture."""
@@ -82,8 +78,9 @@ class Tangent(Widget):
             f'<path class="line c0" data-of="tangent" d="{self._line(self.at, self.value, self.slope)}"/>'
             f"{self._ball('nudged', self.at + self.nudge, self._nudged)}{self._ball('point', self.at, self.value)}"
         )
-        says = f"Graph of f with its tangent and a secant. {' '.join(self._words())}"
-        return picture(_WIDTH, _HEIGHT, axes(x, y, (self._name, f"f({self._name})")) + clipped(inside, x, y), says)
+        says = f"Graph of {self._of} with its tangent and a secant, whose numbers are in the text below"
+        names = self._name, f"{self._of}({self._name})"
+        return picture(_WIDTH, _HEIGHT, axes(x, y, names) + clipped(inside, x, y), says)
 
     def _ball(self, name: str, x: float, y: float) -> str:
         colour, shape = _BALLS[name]
@@ -115,6 +112,7 @@ class Tangent(Widget):
             "nudges": smaller(self.nudge),
             "lr": self.lr,
             "name": self._name,
+            "of": self._of,
             "positions": _POSITIONS,
             "scales": [self._x.data(), self._y.data()],
         }
