@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow("30 s: it builds both extensions in C, and runs te
 ROOT = Path(__file__).resolve().parent.parent
 #: Test files that check the operations named in the recipe.
 TESTS = ["functions", "operations", "accuracy", "parity", "orders", "conventions", "gradient", "compile_listing"]
-TESTS += ["strategies", "checker_is_checked", "variants"]
+TESTS += ["strategies", "checker_is_checked", "variants", "interactive_program"]
 BLOCK = re.compile(r"^ *```\w+\n(.*?)^ *```$", re.M | re.S)
 
 
@@ -41,7 +41,7 @@ def insert(path: Path, block: str, before: str = "", after: str = "") -> None:
 def follow(copy: Path) -> None:
     """Do what the recipe says."""
     package = copy / "microgrud"
-    entry, function, method, line, formulas = map(textwrap.dedent, BLOCK.findall(recipe()))
+    entry, function, method, line, formulas, script = map(textwrap.dedent, BLOCK.findall(recipe()))
     value, second, places = (f"    {formula}\n" for formula in formulas.splitlines())
     insert(package / "engine" / "ops.py", f"\n{entry}")
     insert(package / "functions.py", f"{function}\n\n", before="native.accelerate(")
@@ -49,6 +49,7 @@ def follow(copy: Path) -> None:
     insert(package / "__init__.py", '    "haversine",\n', after='    "gradient",')
     insert(package / "engine" / "methods.py", f"    {method}", after="    abs = ")
     insert(package / "_native" / "src" / "ops" / "ops.h", line, after="#define UNARY_METHODS(X)")
+    insert(package / "interactive" / "operations.js", script, before="// The evaluator")
     insert(copy / "tests" / "truth.py", value, after="TRUTH: ")
     insert(copy / "tests" / "truth.py", second, after="SECOND: ")
     insert(copy / "tests" / "truth.py", places, after="SPECIAL_PLACES: ")

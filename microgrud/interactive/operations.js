@@ -126,6 +126,7 @@ ops.entr = function (x) { return 0 - timesLog("entr", Math.log, x, x, 0); };
 ops.mills = mills;
 ops.ndtr = ndtr;
 ops.log_ndtr = logNdtr;
+// The evaluator of programs.
 var evaluate = (function () {
 "use strict";
 var compare = {
