@@ -423,6 +423,21 @@ def test_the_player_shows_each_state_by_keys_buttons_and_slider(page: Any) -> No
     assert page.find_element("css selector", "[data-go=play]").text == "play"
 
 
+def test_lines_grow_and_shrink_as_the_player_of_a_race_goes_forth_and_back(browser: Any, tmp_path: Path) -> None:
+    plot, optim = pytest.importorskip("microgrud.plot"), pytest.importorskip("microgrud.optim")
+    rates = {name: (lambda p, lr=lr: optim.SGD(p, lr=lr)) for name, lr in (("slow", 0.01), ("fast", 0.04))}
+    player = plot.race(plot.ravine, (2.0, 1.0), rates, steps=3, points=5).animate()
+    player.save(tmp_path / "race.html")
+    browser.get((tmp_path / "race.html").as_uri())
+    section, lines = browser.find_element("css selector", "section"), str(player).splitlines()
+    for key, step in (("\ue014", 1), ("\ue014", 2), ("\ue012", 1), ("\ue010", 3)):
+        section.send_keys(key)
+        sentence, outlines = shown(browser)
+        assert sentence == lines[step]
+        assert [outline.count("L") for outline in outlines[::2]] == [step] * 4
+    assert browser.get_log("browser") == []
+
+
 def test_colours_follow_the_system_and_the_switch_of_the_page_and_nothing_is_wider_than_a_phone(page: Any) -> None:
     read = "return getComputedStyle(document.querySelector('section')).backgroundColor"
     ink = "return getComputedStyle(document.querySelector('svg text')).fill"

@@ -71,6 +71,15 @@ def pixel(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
+def escaped(text: str) -> str:
+    r"""Return text for SVG or HTML; characters that XML forbids, among others, become a question mark in a diamond.
+
+    >>> escaped("a < b"), escaped("\x1b")
+    ('a &lt; b', '\ufffd')
+    """
+    return html.escape("".join(letter if letter.isprintable() else "\ufffd" for letter in text))
+
+
 @dataclass(frozen=True)
 class Axis:
     """A scale from numbers to pixels.
@@ -242,7 +251,7 @@ def chart(
         over: SVG over the axes, cut nowhere.
         legend: the entries below the chart.
     """
-    line_above = "" if title is None else f'<text x="4" y="18" font-weight="600">{html.escape(title)}</text>'
+    line_above = "" if title is None else f'<text x="4" y="18" font-weight="600">{escaped(title)}</text>'
     rows, height = _legend_rows(legend, up.start + 62)
     return picture(WIDTH, height, line_above + axes(across, up, inside, labels) + over + rows, says)
 
@@ -250,7 +259,7 @@ def chart(
 def picture(width: float, height: float, body: str, says: str) -> str:
     """Return a drawing with the style of all charts, which a screen reader reads as one picture with a description."""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrud" role="img" aria-label="{html.escape(says)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrud" role="img" aria-label="{escaped(says)}" '
         f'viewBox="0 0 {pixel(width)} {pixel(height)}" width="{pixel(width)}" height="{pixel(height)}" '
         f'style="max-width:100%;height:auto"><style>\n{STYLE}</style><rect class="paper" width="100%" height="100%"/>'
         f"{body}</svg>"
@@ -268,8 +277,8 @@ def axes(across: Axis, up: Axis, inside: str, labels: tuple[str, str]) -> str:
         parts.append(f'<path class="ink" d="M{pixel(place)} {pixel(bottom)}v5"/>')
         parts.append(f'<text x="{pixel(place)}" y="{pixel(bottom + 20)}" text-anchor="middle">{words}</text>')
     middle = pixel((left + right) / 2)
-    parts.append(f'<text x="{middle}" y="{pixel(bottom + 39)}" text-anchor="middle">{html.escape(labels[0])}</text>')
-    parts.append(f'<text x="4" y="{pixel(top - 9)}">{html.escape(labels[1])}</text>')
+    parts.append(f'<text x="{middle}" y="{pixel(bottom + 39)}" text-anchor="middle">{escaped(labels[0])}</text>')
+    parts.append(f'<text x="4" y="{pixel(top - 9)}">{escaped(labels[1])}</text>')
     parts.append(cut(across, up, inside))
     parts.append(f'<path class="ink" fill="none" d="M{pixel(left)} {pixel(top)}V{pixel(bottom)}H{pixel(right)}"/>')
     return "".join(parts)
@@ -307,18 +316,20 @@ def names_at_ends(ends: Iterable[End], right: float, up: Axis) -> str:
         up: the vertical axis, which the names do not leave.
     """
     parts, rows = [], sorted(ends, key=lambda end: end.place[1])
-    heights = [end.place[1] for end in rows]
+    starts = [max(up.end, min(up.start, end.place[1])) for end in rows]
+    heights = starts.copy()
     for _ in range(50):  # neighbours push each other apart, and the axes hold them
         for k in range(1, len(heights)):
             missing = 18.0 - (heights[k] - heights[k - 1])
             if missing > 0.0:
                 heights[k - 1], heights[k] = heights[k - 1] - missing / 2, heights[k] + missing / 2
         heights = [max(up.end + 6, min(up.start - 4, height)) for height in heights]
-    for end, height in zip(rows, heights):
-        place = f"{pixel(end.place[0])} {pixel(end.place[1])}"
+    for end, start, height in zip(rows, starts, heights):
+        # From a curve that ends earlier, the line to its name would look like a part of it.
+        begin = f"M{pixel(right)} {pixel(start)}L" if end.place[0] > right - 1 else "M"
         parts.append(
-            f'<path {end.look} d="M{place}L{pixel(right + 8)} {pixel(height)}h24"/>'
-            f'<text x="{pixel(right + 38)}" y="{pixel(height + 5)}">{html.escape(end.name)}</text>'
+            f'<path {end.look} d="{begin}{pixel(right + 8)} {pixel(height)}h24"/>'
+            f'<text x="{pixel(right + 38)}" y="{pixel(height + 5)}">{escaped(end.name)}</text>'
         )
     return "".join(parts)
 
@@ -331,6 +342,6 @@ def _legend_rows(legend: Sequence[Legend], top: float) -> tuple[str, float]:
         if x > 18.0 and x + width > WIDTH:
             x, y = 18.0, y + 22.0
         parts.append(f'<g transform="translate({pixel(x)} {pixel(y)})">{entry.mark}')
-        parts.append(f'<text x="16" y="5">{html.escape(entry.words)}</text></g>')
+        parts.append(f'<text x="16" y="5">{escaped(entry.words)}</text></g>')
         x += width
     return "".join(parts), y + 16.0 if legend else top - 12.0

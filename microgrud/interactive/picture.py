@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 from ..common.files import write_atomically
+from .charts import escaped
 
 #: The most frames of a player; of more states, evenly spaced ones are shown, with the first and the last.
 MOST_FRAMES = 100
@@ -19,7 +20,8 @@ MOST_FRAMES = 100
 class Picture:
     """A picture of one or of several states; a notebook shows the SVG, or a player of the states.
 
-    A subclass draws a state (`_svg`), lists what changes from state to state (`_frame`), and describes it (`_words`).
+    A subclass draws a state (`_svg`), lists what changes from state to state (`_frame` or `_frames`), and describes a
+    state (`_words`).
     """
 
     #: The name of the picture, for those who do not see it and for the title of a page.
@@ -54,12 +56,12 @@ class Picture:
         return template.substitute(
             label=html.escape(self._label),
             last=len(shown) - 1,
-            sentence=html.escape(self._words(count - 1)),
+            sentence=escaped(self._words(count - 1)),
             picture=self._svg(count - 1, False),
             steps="\n".join(
-                f'<li data-frame="{html.escape(json.dumps(self._frame(k), separators=(",", ":")))}">'
-                f"{html.escape(self._words(k))}</li>"
-                for k in shown
+                f'<li data-frame="{html.escape(json.dumps(frame, separators=(",", ":")))}">'
+                f"{escaped(self._words(k))}</li>"
+                for k, frame in zip(shown, self._frames(shown))
             ),
         )
 
@@ -107,8 +109,14 @@ class Picture:
         """Draw a state; `titled` adds its words, which a player shows itself."""
         raise NotImplementedError
 
+    def _frames(self, states: list[int]) -> list[list[str]]:
+        """Return for each state the attributes of the elements with `data-slot`, in the order of the picture.
+
+        Those of an element with `data-grows` are joined up to the state that is shown.
+        """
+        return [self._frame(state) for state in states]
+
     def _frame(self, state: int) -> list[str]:
-        """Return the attributes of the elements with `data-slot`, in the order of the picture."""
         raise NotImplementedError
 
     def _words(self, state: int) -> str:

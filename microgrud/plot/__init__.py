@@ -23,6 +23,7 @@ from .landscapes import beale, himmelblau, quadratic, ravine, rosenbrock, saddle
 from .network import gradient_flow, parameter_histograms
 from .planes import Plane
 from .race import Race, race
+from .race_player import RacePlayer
 from .rates import LearningRateRange, learning_rate_range
 from .surface import LossSurface, loss_surface
 from .trajectory import Trajectory
@@ -32,6 +33,7 @@ __all__ = [
     "LossSurface",
     "Plane",
     "Race",
+    "RacePlayer",
     "Trajectory",
     "animate",
     "beale",
