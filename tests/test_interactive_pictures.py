@@ -90,11 +90,23 @@ def test_a_list_of_copies_shows_each_and_a_list_of_one_changing_model_is_refused
         ValueError, match=r"^residuals: states 0 and 1 are one function .* append copy.deepcopy\(model\)"
     ):
         residuals([network, network], [1.0], [0.0])
+    with pytest.raises(ValueError, match=r"^residuals: states 0 and 2 are one function"):
+        residuals([network, abs, network], [1.0], [0.0])
+    assert len(residuals([state.__call__ for state in states], [1.0], [0.0])) == 2
     w = Value(1.0)
     with pytest.raises(ValueError, match=r"both show the present numbers"):
         residuals([lambda x: w * x for _ in range(2)], [1.0], [0.0])  # each reads the w of the end
     kept = [lambda x, w=w.data + k: w * x for k in range(2)]
     assert [residuals(kept, [1.0], [0.0]).errors(k) for k in range(2)] == [[1.0], [2.0]]
+
+
+def test_models_in_a_dict_are_called_by_their_names() -> None:
+    picture = residuals({"at the start": lambda x: 0.0 * x, "trained": lambda x: -2.0 * x + 1.0}, XS, YS)
+    assert str(picture) == "at the start: mean squared error 6.333\ntrained: mean squared error 0"
+    assert 'aria-valuetext", steps[step].textContent' in picture.html()
+    one = regions({"<first>": sum}, [(0.0, 1.0)], [1])
+    assert str(one) == "<first>: 1 of 1 point in the region of their class"
+    assert "&lt;first&gt;: 1 of 1" in one.svg()
 
 
 def test_predictions_that_are_far_off_or_not_finite_neither_stretch_nor_break_the_picture() -> None:

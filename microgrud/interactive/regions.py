@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..common.checks import ANY, optional, real, whole
@@ -11,7 +11,7 @@ from ..common.numbers import as_float, as_sequence
 from ..common.words import counted
 from .charts import COLOURS, SERIES, Axis, Legend, axis_of, chart, frame, line, marks, pixel
 from .heat import crossings, png
-from .states import Model, States, outputs
+from .states import Model, Models, States, outputs
 
 #: The steps of opacity of the image, and the greatest opacity, of 255.
 _SHADES, _OPAQUE = 16, 150
@@ -32,7 +32,7 @@ class Regions(States):
     _label = "Decision regions"
 
     def __init__(
-        self, models: Model | Sequence[Model], points: Any, labels: Any, names: tuple[str, str], resolution: int,
+        self, models: Models, points: Any, labels: Any, names: tuple[str, str], resolution: int,
         threshold: float | None,
     ) -> None:  # fmt: skip
         self.points = [_pair(point) for point in as_sequence(points, "regions: points", "pairs of numbers")]
@@ -42,7 +42,7 @@ class Regions(States):
                 f"regions: expected as many labels as points, at least one, got {counted(len(self.points), 'point')} "
                 f"and {counted(len(self.labels), 'label')}"
             )
-        self._names, self._threshold = names, threshold
+        self._axis_names, self._threshold = names, threshold
         across, up = (axis_of(column, margin=0.08) for column in zip(*self.points))
         shares = [k / (resolution - 1) for k in range(resolution)]
         self._across = [across.low + share * (across.high - across.low) for share in shares]
@@ -177,13 +177,13 @@ class Regions(States):
             legend.append(Legend(f'{sign}<path class="f{k}" d="{marks(k, [(5, 0)])}"/>', f"class {name}"))
         words = self._words(state)
         return chart(
-            across, up, "".join(inside), labels=self._names, says=f"{self._label}: {words}",
+            across, up, "".join(inside), labels=self._axis_names, says=f"{self._label}: {words}",
             title=words if titled else None, legend=legend,
         )  # fmt: skip
 
 
 def regions(
-    model: Model | Sequence[Model],
+    model: Models,
     points: Iterable[Any],
     labels: Iterable[Any],
     *,
@@ -201,8 +201,8 @@ def regions(
 
     Args:
         model: a function that returns the output for a row of two numbers, such as a network; or a list of such models,
-            one for each state. Several outputs are one for each class, and the largest wins. A single output stands for
-            the second of two classes if it is above the threshold.
+            one for each state, or a dict of them by name. Several outputs are one for each class, and the largest wins.
+            A single output stands for the second of two classes if it is above the threshold.
         points: n pairs of numbers.
         labels: n classes: 0 and 1, or -1 and 1, for one output; from 0 on for several outputs, at most 6.
         xlabel: the words below the horizontal axis.

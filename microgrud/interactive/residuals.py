@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ..common.checks import ANY, real
 from ..common.numbers import as_sequence
 from ..common.words import counted
 from .charts import Axis, Legend, axis_of, chart, figure, frame, line, marks
-from .states import Model, States, outputs
+from .states import Model, Models, States, outputs
 
 #: The number of places between the ends of the horizontal axis at which the prediction is evaluated.
 _PLACES = 81
@@ -33,9 +33,7 @@ class Residuals(States):
 
     _label = "Expected and predicted numbers"
 
-    def __init__(
-        self, models: Model | Sequence[Model], xs: Iterable[float], ys: Iterable[float], labels: tuple[str, str]
-    ) -> None:
+    def __init__(self, models: Models, xs: Iterable[float], ys: Iterable[float], labels: tuple[str, str]) -> None:
         self.xs = [real(ANY)("residuals: xs", x) for x in as_sequence(xs, "residuals: xs")]
         self.ys = [real(ANY)("residuals: ys", y) for y in as_sequence(ys, "residuals: ys")]
         if not self.xs or len(self.xs) != len(self.ys):
@@ -123,7 +121,7 @@ class Residuals(States):
 
 
 def residuals(
-    predict: Model | Sequence[Model], xs: Iterable[Any], ys: Iterable[Any], *, xlabel: str = "x", ylabel: str = "y"
+    predict: Models, xs: Iterable[Any], ys: Iterable[Any], *, xlabel: str = "x", ylabel: str = "y"
 ) -> Residuals:
     """Draw expected and predicted numbers of one input: points, the prediction's line, and a stick for each residual.
 
@@ -133,7 +131,7 @@ def residuals(
 
     Args:
         predict: a function from a number to a number or a Value, such as `lambda x: w * x + b`; or a network of one
-            input and one output; or a list of such models, one for each state.
+            input and one output; or a list of such models, one for each state, or a dict of them by name.
         xs: the n inputs.
         ys: the n expected numbers.
         xlabel: the words below the horizontal axis.

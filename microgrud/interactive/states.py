@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..common.checks import instance, whole
 from ..common.numbers import as_float, as_sequence, is_real_scalar
@@ -14,7 +14,9 @@ from ..nn.module import Module
 from .picture import Picture
 
 #: A model: a function of a number or a row, or a Module.
-Model = Callable[[Any], Any]
+Model: TypeAlias = Callable[[Any], Any]
+#: One model, or several in a list, or by name.
+Models: TypeAlias = Model | Sequence[Model] | Mapping[str, Model]
 
 
 class States(Picture):
@@ -23,8 +25,9 @@ class States(Picture):
     A subclass evaluates a model (`_evaluate`) at once when a state is recorded: the model may change afterwards.
     """
 
-    def __init__(self, where: str, models: Model | Sequence[Model]) -> None:
+    def __init__(self, where: str, models: Models) -> None:
         self._where = where
+        self._names: list[str] = []
         self._steps: list[int] = []
         self._states: list[Any] = []
         self._model: Model | None = None
@@ -32,14 +35,17 @@ class States(Picture):
             self._model = models
             self.record()
             return
+        if isinstance(models, Mapping):
+            self._names, models = [str(name) for name in models], list(models.values())
         several = as_sequence(models, f"{where}: the model", "functions, or one function")
         if not several:
             raise ValueError(f"{where}: expected at least one state of a model, got an empty list")
         for k, model in enumerate(several):
             instance(Callable, "a function")(f"{where}: state {k}", model)
-            if k and _same(model, several[k - 1]):
+            same = next((i for i, other in enumerate(several[:k]) if _same(model, other)), None)
+            if same is not None:
                 raise ValueError(
-                    f"{where}: states {k - 1} and {k} are one function of the same variables, so both show the present "
+                    f"{where}: states {same} and {k} are one function of the same variables, so both show the present "
                     "numbers; append copy.deepcopy(model), or pass the function once and call record() after each step"
                 )
         for model in several:
@@ -79,7 +85,9 @@ class States(Picture):
         self._states.append(state)
 
     def _step(self, state: int) -> str:
-        """Return the beginning of a sentence: the step, if there are several."""
+        """Return the beginning of a sentence: the name of the state, or the step if there are several."""
+        if self._names:
+            return f"{self._names[state]}: "
         return f"step {self._steps[state]} of {self._steps[-1]}: " if len(self) > 1 else ""
 
     def _evaluate(self, model: Model) -> Any:
@@ -88,8 +96,8 @@ class States(Picture):
 
 def _same(f: Model, g: Model) -> bool:
     """Return whether two functions read the same variables, so that they have one state, the present one."""
-    code = getattr(f, "__code__", None)
-    if f is g or code is None or code is not getattr(g, "__code__", None):
+    code, owner = getattr(f, "__code__", None), getattr(f, "__self__", None)
+    if f is g or code is None or (code, owner) != (getattr(g, "__code__", None), getattr(g, "__self__", None)):
         return f is g
     kept = ((h.__closure__ or (), h.__defaults__ or (), (h.__kwdefaults__ or {}).values()) for h in (f, g))
     return all(a is b for ours, theirs in zip(*kept) for a, b in zip(ours, theirs))
