@@ -56,7 +56,7 @@ def test_each_step_shows_the_places_and_the_losses_up_to_it() -> None:
         ground, chart = panels(player.svg(step))
         for k, walk in enumerate(found.trajectories.values()):
             line, head = ground[2 * k : 2 * k + 2]
-            left, right, top, bottom = 30.0, 446.0, 30.0, 270.0
+            left, right, top, bottom = 30.0, 406.0, 30.0, 260.0
             expected = [
                 (left + (x + 3) / 6 * (right - left), bottom - (y + 3) / 6 * (bottom - top))
                 for x, y in walk.positions[: step + 1].tolist()

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: The size of a chart in its own pixels; on a page of 390 pixels its letters are 12 pixels high.
-WIDTH, HEIGHT, LETTER = 460, 320, 8.0
+#: The size of a chart in its own pixels; on a page of 390 pixels its letters are 12 to 13 pixels high.
+WIDTH, HEIGHT, LETTER = 420, 310, 8.0
 #: The largest number that is drawn: sums and differences of drawn numbers must not overflow.
 _LARGEST = 1e250
 #: A logarithmic axis shows more from this ratio of the largest to the smallest number on.
