@@ -1,4 +1,7 @@
-"""Build the two optional extensions in C, and the description of the package, which pyproject.toml cannot describe."""
+"""Build the two optional extensions in C, and the description of the package, which pyproject.toml cannot describe.
+
+`MICROGRUD_PURE=1 pip wheel --no-deps .` builds a wheel without extensions for all machines, py3-none-any.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +58,8 @@ class BuildIfPossible(build_ext):
 
     def run(self) -> None:
         """Build the extensions that can be built; tag a wheel without any of them for all machines."""
+        if os.environ.get("MICROGRUD_PURE", "0") not in ("", "0"):
+            self.extensions = []
         super().run()
         self.extensions = self.distribution.ext_modules = [ext for ext in self.extensions if self._is_built(ext)]
         wheel = self.distribution.get_command_obj("bdist_wheel", create=False)
