@@ -21,7 +21,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from ..common.numbers import Number, Real, as_float, as_sequence
-from . import anomaly, by_hand, copying, native, tracing
+from . import anomaly, by_hand, copying, freeing, native, tracing
 from .grad_mode import is_recording
 from .methods import OperationMethods
 from .operation import Operation
@@ -302,3 +302,5 @@ def topological_order(root: Value, known: Container[int] = ()) -> list[Value]:
 if native.engine is not None:  # the C engine takes the place of both; this file is its specification
     topological_order = native.engine.accelerate(topological_order, "topological_order")
     Value = native.adopted(Value)  # type: ignore[misc]
+elif freeing.IS_NEEDED:
+    freeing.free_one_by_one(Value)
