@@ -13,7 +13,7 @@ import pytest
 
 #: Packages without which tests are skipped: those of the extras, and what the tests themselves use.
 OPTIONAL = ["graphviz", "hypothesis", "ipykernel", "matplotlib", "micrograd", "mpmath", "nbclient", "nbformat"]
-OPTIONAL += ["pandas", "selenium", "sklearn", "tqdm", "typer"]
+OPTIONAL += ["numpy", "pandas", "scipy", "selenium", "sklearn", "tqdm", "typer"]
 MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 
 if not {"hypothesis", "mpmath"} & set(MISSING):

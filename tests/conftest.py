@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from arrays import MISSING_NUMPY, np
 from inside import thresholds
 
 import microgrud
@@ -36,9 +37,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark the tests of these files."""
+    """Mark the tests of these files, and those whose parameters take NumPy if it is missing."""
     if runs_on_any_engine(item.path):
         item.add_marker("any_engine")
+    if repr(np) == MISSING_NUMPY and MISSING_NUMPY in repr(getattr(item, "callspec", "")):
+        item.add_marker(pytest.mark.skip("numpy is not installed"))
 
 
 @pytest.fixture(scope="session", autouse=True)

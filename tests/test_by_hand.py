@@ -11,8 +11,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import given, strategies as st
 
 import microgrud

@@ -197,7 +197,5 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.M
         return imported(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", without_matplotlib)
-    with pytest.raises(
-        ImportError, match=r"the report needs matplotlib; install it with: pip install 'microgrud\[plot\]'"
-    ):
+    with pytest.raises(ImportError, match="the report needs matplotlib, .* not installed: pip install matplotlib"):
         charts.figure()

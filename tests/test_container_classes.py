@@ -7,8 +7,8 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from lines import ROWS, Line, train
 
 from microgrud import CompileError, Value, compile, grad, jacobian, jvp, value_and_grad

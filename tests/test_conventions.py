@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from public_names import public_names
 
 import microgrud

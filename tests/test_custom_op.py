@@ -8,8 +8,8 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import given, strategies as st
 from mpmath import mp, mpf
 

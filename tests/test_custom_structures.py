@@ -8,8 +8,8 @@ import pickle
 import threading
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from mpmath import mp, mpf
 
 import microgrud as mg

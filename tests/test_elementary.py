@@ -17,8 +17,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
+from arrays import np
 from mpmath import mp
 from truth import TRUTH, any_size, exact, ulp_error
 

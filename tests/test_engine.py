@@ -9,8 +9,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 
 from microgrud import Value, custom_op, enable_grad, maximum, no_grad, tanh
 from microgrud.engine import topological_order

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 
 import microgrud as mg
 from microgrud import (

@@ -7,8 +7,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 
 import microgrud as mg
 from microgrud import Value, compile, grad, hessian, vmap

@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import Any
 
 import mpmath
-import numpy as np
 import pytest
+from arrays import np
 from public_names import public_names
 from truth import CONSTANTS, PRIVATE
 

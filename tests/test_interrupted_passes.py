@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 
 import microgrud as mg
 from microgrud import Value, backend, compile

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import assume, example, given, strategies as st
 
 from microgrud import Value, dot, exp, log, no_grad, sum

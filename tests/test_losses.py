@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import mpmath
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import given, strategies as st
 
 from microgrud import Value, log_softmax

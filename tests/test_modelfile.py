@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import given, strategies as st
 
 from microgrud import Value, tanh

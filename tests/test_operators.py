@@ -9,8 +9,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import example, given, strategies as st
 
 from microgrud import Value

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import given, strategies as st
 from mpmath import cos, mp, mpf, sqrt
 

@@ -55,6 +55,18 @@ for example in doctest.DocTestParser().get_examples(pathlib.Path(sys.argv[1]).re
         del report[start:]
     scope = test.globs
 
+x, y = microgrud.Value(-1.2), microgrud.Value(1.0)
+optimizer = optim.LBFGS([x, y], max_iter=100)
+def closure():
+    optimizer.zero_grad()
+    loss = (1 - x) ** 2 + 100 * (y - x * x) ** 2
+    loss.backward()
+    return loss
+for _ in range(2):
+    optimizer.step(closure)
+    optimizer.load_state_dict(optimizer.state_dict())
+print(f"{x.data:.9f} {y.data:.9f}", len(optimizer.state[0]["steps"]) > 10)
+
 for kind in [kind for kind in optim.OPTIMIZERS.values() if kind is not optim.LBFGS]:
     model = nn.MLP(2, [4, 1], activation="tanh", rng=0)
     optimizer = kind(model.parameters(), lr=0.05)
@@ -107,7 +119,7 @@ def test_numbers_and_lists_work_while_numpy_has_no_arrays(numpy: Any, monkeypatc
     assert model([0.5]).data == output
 
 
-@pytest.mark.parametrize("name", ["compile", "train", "plot", "testing", "tables", "optim; optim.LBFGS([])"])
+@pytest.mark.parametrize("name", ["compile", "train", "plot", "tables", "sklearn"])
 def test_without_numpy_an_error_says_what_to_install(name: str) -> None:
     program = f"import sys; sys.modules['numpy'] = None; from microgrud import {name}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -18,8 +18,8 @@ from tokenize import TokenInfo
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import given, settings, strategies as st
 
 from microgrud import Value, compile, relu

@@ -350,7 +350,7 @@ def test_without_matplotlib_every_picture_says_what_to_install(monkeypatch: pyte
     monkeypatch.setattr(builtins, "__import__", without_matplotlib)
     pictures = {**PICTURES, "animation": lambda: plot.animate(surface(), None, tmp_path / "walk.gif")}
     for name, draw in pictures.items():
-        with pytest.raises(ImportError, match=r" needs matplotlib; install it with: pip install 'microgrud\[plot\]'"):
+        with pytest.raises(ImportError, match=" needs matplotlib, .* not installed: pip install matplotlib"):
             draw()
         assert name
 

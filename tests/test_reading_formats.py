@@ -155,7 +155,7 @@ def test_parquet_without_pyarrow_is_one_line_that_says_what_to_install(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(TableError, match=r"Parquet needs pyarrow; run: pip install 'microgrud\[parquet\]'"):
+    with pytest.raises(TableError, match="Parquet needs pyarrow, .* not installed: pip install pyarrow"):
         read_table(write(b"PAR1...."))
 
 

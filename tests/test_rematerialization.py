@@ -12,8 +12,8 @@ import threading
 import weakref
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 
 import microgrud as mg
 from microgrud import (

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import given, settings, strategies as st
 
 import microgrud as mg

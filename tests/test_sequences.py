@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import assume, given, strategies as st
 from mpmath import mp, mpf
 from truth import exact, ulp_error

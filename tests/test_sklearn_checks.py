@@ -67,7 +67,7 @@ def test_other_backends_of_joblib_train_the_same_networks(backend: str) -> None:
 def test_without_scikit_learn_an_error_says_what_to_install() -> None:
     program = "import sys; sys.modules['sklearn'] = None; import microgrud.sklearn"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "ImportError: microgrud.sklearn needs scikit-learn; install it with: pip install" in done.stderr
+    assert "microgrud.sklearn needs scikit-learn, which is not installed: pip install scikit-learn" in done.stderr
 
 
 # --- parameters ---

@@ -9,10 +9,10 @@ from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from arrays import np
 
 from microgrud import (
     Value,

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import given, strategies as st
 from programs import ROUNDING, Program, programs
 

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 from scipy.optimize import check_grad, minimize
 
 import microgrud as mg

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
+from arrays import np
 from hypothesis import given, strategies as st
 
 from microgrud import Value

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
+from arrays import np
 
 import microgrud
 from microgrud import Value, compile

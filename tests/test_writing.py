@@ -128,7 +128,7 @@ def test_what_a_format_cannot_hold_is_an_error(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(TableError, match="expected different names of columns, got 'a' twice"):
         write_table(pd.concat([frame, frame], axis=1), tmp_path / "t.csv")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(TableError, match=r"Parquet needs pyarrow; run: pip install 'microgrud\[parquet\]'"):
+    with pytest.raises(TableError, match="Parquet needs pyarrow, .* not installed: pip install pyarrow"):
         write_table(frame, tmp_path / "t.parquet")
     assert os.listdir(tmp_path) == []
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..common.arrays import MissingNumPy, is_array
+from ..common.arrays import is_array, load_numpy
 from ..common.numbers import Number, is_real_scalar
 from ..engine import Value
 from ..engine.tracing import given_array
@@ -144,7 +144,7 @@ def even_array(x: Any, where: str) -> np.ndarray:
         ...
     ValueError: x: expected rows of one shape, got 2 numbers as row 0 and 1 number as row 1
     """
-    np = _numpy()
+    np = load_numpy()
     try:
         return np.asarray(x)  # type: ignore[no-any-return]
     except ValueError:
@@ -153,7 +153,7 @@ def even_array(x: Any, where: str) -> np.ndarray:
 
 def _uneven(x: Any, where: str) -> ValueError:
     """Return the error for a nested list with uneven rows; it names the first row that differs from row 0."""
-    np = _numpy()
+    np = load_numpy()
     expected: tuple[int, ...] = ()
     for i, row in enumerate(x):
         try:
@@ -283,18 +283,10 @@ def as_array(numbers: Sequence[Number], shape: tuple[int, ...]) -> Any:
     """
     kinds = set(map(type, numbers))
     kind: type = float if kinds <= {float} else complex if kinds <= {float, complex} else object
-    array: Any = _numpy().empty(len(numbers), dtype=kind)
+    array: Any = load_numpy().empty(len(numbers), dtype=kind)
     array[:] = numbers
     array = array.reshape(shape)
     return given_array(array) if kind is object else array
-
-
-def _numpy() -> Any:
-    try:
-        import numpy
-    except ImportError:
-        return MissingNumPy()
-    return numpy
 
 
 def _number(x: Any, where: str, exact: bool) -> Number:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import io
 import sys
 
+from ..common.missing import absent, what_to_install
 from .loading import held_interrupts
 
 __all__ = ["main"]
 
-#: The packages that the commands import, with the names to install.
-_NEEDED = {
-    "typer": "typer",
-    "openpyxl": "openpyxl",
-    "pandas": "pandas",
-    "sklearn": "scikit-learn",
-    "matplotlib": "matplotlib",
-    "tqdm": "tqdm",
-}
+#: The packages that the commands import.
+_NEEDED = ("typer", "openpyxl", "pandas", "scikit-learn", "matplotlib", "tqdm")
 
 
 def main() -> None:
@@ -27,10 +20,8 @@ def main() -> None:
 
     The exit code is 0; 1 if the report could not be written, 2 after an error in the input, 130 if Ctrl-C ended it.
     """
-    missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        names = ", ".join(missing)
-        print(f"error: the command line needs {names}; run: pip install 'microgrud[train]'", file=sys.stderr)
+    if absent(*_NEEDED):
+        print(f"error: {what_to_install('the command line needs', *_NEEDED)}", file=sys.stderr)
         sys.exit(2)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # like stderr: a narrow encoding is no reason to fail

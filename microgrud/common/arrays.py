@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from .missing import what_to_install
+
 if TYPE_CHECKING:
     import numpy as np
-
-NUMPY_IS_MISSING = (
-    "arrays, compile, fit, L-BFGS, testing, draw and plot need NumPy, which is not installed; install it with: "
-    "pip install numpy"
-)
 
 
 def is_array(x: object) -> TypeGuard[np.ndarray]:
@@ -24,8 +21,14 @@ def is_array(x: object) -> TypeGuard[np.ndarray]:
     return isinstance(x, getattr(sys.modules.get("numpy"), "ndarray", ()))
 
 
-class MissingNumPy:
-    """A stand-in for the module `numpy` if it is not installed: each use raises an error that says what to install."""
+def load_numpy() -> Any:
+    """Return the module `numpy`.
 
-    def __getattr__(self, name: str) -> Any:
-        raise ImportError(NUMPY_IS_MISSING)
+    Raises:
+        ImportError: if it is not installed; it says what to install.
+    """
+    try:
+        import numpy
+    except ImportError as error:
+        raise ImportError(what_to_install("arrays, compile, fit, plots and tables need", "numpy")) from error
+    return numpy

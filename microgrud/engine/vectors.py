@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..common.arrays import MissingNumPy, is_array
+from ..common.arrays import is_array
 from ..common.forking import Lock
 from ..common.numbers import as_float, as_sequence
 from . import native
@@ -27,10 +27,10 @@ else:
     try:
         import numpy as np
     except ImportError:
-        np = MissingNumPy()
+        np = None
     Vector = Any
 
-_HAS_NUMPY = not isinstance(np, MissingNumPy)
+_HAS_NUMPY = np is not None
 
 #: Minimum number of numbers for which `euclidean_norm` is faster in long doubles.
 _FEWEST_IN_LONG_DOUBLES = 300
@@ -67,6 +67,12 @@ class PlainVector(list[float]):
         return self._each(lambda x, y: divide(y, x), other)
 
     __radd__, __rmul__ = __add__, __mul__
+
+    def __matmul__(self, other: Any) -> float:
+        return sum(map(operator.mul, self, other), 0.0)  # infinite, where math.fsum would raise an error
+
+    def __neg__(self) -> PlainVector:
+        return PlainVector(map(operator.neg, self))
 
     def __abs__(self) -> PlainVector:
         return PlainVector(map(abs, self))
@@ -176,6 +182,33 @@ def clipped(x: Vector, limit: float) -> Vector:
     if _HAS_NUMPY:
         return np.where(x < -limit, -limit, np.where(x > limit, limit, x))
     return as_vector([min(max(number, -limit), limit) for number in x])
+
+
+def largest(x: Vector) -> float:
+    """Return the largest absolute value of finite numbers.
+
+    >>> largest(as_vector([3.0, -4.0]))
+    4.0
+    """
+    return float(np.max(np.abs(x))) if _HAS_NUMPY else max(map(abs, x))
+
+
+def sum_of_sizes(x: Vector) -> float:
+    """Return the sum of the absolute values.
+
+    >>> sum_of_sizes(as_vector([3.0, -4.0]))
+    7.0
+    """
+    return float(np.sum(np.abs(x))) if _HAS_NUMPY else sum(map(abs, x))
+
+
+def all_finite(x: Vector) -> bool:
+    """Return whether all numbers are finite.
+
+    >>> all_finite(as_vector([3.0, math.inf]))
+    False
+    """
+    return bool(np.isfinite(x).all()) if _HAS_NUMPY else all(map(math.isfinite, x))
 
 
 def new_leaves(numbers: Sequence[Any] | Vector) -> list[Value]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from ..common.checks import Count, NotNegative, Positive, declared, numbers, one_of, optional, whole
 from ..common.numbers import as_float
 from ..engine import Value
-from ..engine.vectors import Vector, as_vector, read_data, read_gradients, write_data
-from .linesearch import Point, strong_wolfe
+from ..engine.kernels import divide
+from ..engine.vectors import (
+    Vector,
+    all_finite,
+    as_vector,
+    ieee_arithmetic,
+    largest,
+    read_data,
+    read_gradients,
+    sum_of_sizes,
+    write_data,
+)
+from .linesearch import EPSILON, Point, strong_wolfe
 from .optimizer import Optimizer
-
-if TYPE_CHECKING:
-    import numpy as np
-else:
-    from ..engine.vectors import np
 
 
 class LBFGS(Optimizer):
@@ -70,7 +76,6 @@ class LBFGS(Optimizer):
         history_size: Count = 100,
         line_search_fn: Annotated[str | None, one_of("strong_wolfe", None)] = "strong_wolfe",
     ) -> None:
-        np.empty(0)  # which raises, and says what to install, if NumPy is missing
         super().__init__(parameters, **self._settings_among(locals()))
 
     settings = declared(__init__)
@@ -104,7 +109,7 @@ class LBFGS(Optimizer):
         run = _Run(group["params"], closure)
         here, loss = run.evaluate_start()
         try:
-            with np.errstate(all="ignore"):
+            with ieee_arithmetic():
                 self._iterate(group, state, run, here)
         finally:
             write_data(run.parameters, run.position)
@@ -115,14 +120,14 @@ class LBFGS(Optimizer):
         budget = group["max_eval"] or group["max_iter"] * 5 // 4
         for _ in range(group["max_iter"]):
             gradient = here.gradient
-            if gradient is None or np.max(np.abs(gradient)) <= group["tolerance_grad"]:
+            if gradient is None or largest(gradient) <= group["tolerance_grad"]:
                 return
             direction = -inverse_hessian_times(gradient, state["steps"], state["changes"])
             slope = float(gradient @ direction)
             if not -math.inf < slope < 0.0:  # rounding has spoiled the curvature: restart along the gradient
                 state["steps"], state["changes"] = [], []
                 direction, slope = -gradient, -float(gradient @ gradient)
-            first = 1.0 if state["steps"] else min(1.0, 1.0 / float(np.sum(np.abs(gradient))))
+            first = 1.0 if state["steps"] else min(1.0, 1.0 / sum_of_sizes(gradient))
             there = run.search(group, here._replace(step=0.0, slope=slope), direction, group["lr"] * first)
             if there is None or there.gradient is None:
                 return
@@ -130,14 +135,14 @@ class LBFGS(Optimizer):
             run.position = run.position + moved
             state["step"] += 1
             self._remember(state, group["history_size"], moved, there.gradient - gradient)
-            if np.max(np.abs(moved)) <= group["tolerance_change"] or run.evaluations >= budget:
+            if largest(moved) <= group["tolerance_change"] or run.evaluations >= budget:
                 return
             here = there
 
     @staticmethod
     def _remember(state: dict[str, Any], most: int, moved: Vector, change: Vector) -> None:
         """Keep a pair only if its curvature is positive beyond rounding, so that H stays positive definite."""
-        if moved @ change > np.finfo(float).eps * (change @ change):
+        if moved @ change > EPSILON * (change @ change):
             state["steps"] = [*state["steps"], moved][-most:]
             state["changes"] = [*state["changes"], change][-most:]
 
@@ -171,7 +176,7 @@ class _Run:
         loss = self.closure()
         self.evaluations += 1
         value, gradient = _number(loss), read_gradients(self.parameters)
-        if not math.isfinite(value) or not np.all(np.isfinite(gradient)):
+        if not math.isfinite(value) or not all_finite(gradient):
             raise ArithmeticError(f"LBFGS.step: expected a finite loss and gradient to start from, got loss {value}")
         return Point(0.0, value, 0.0, gradient), loss
 
@@ -204,7 +209,7 @@ def inverse_hessian_times(vector: Vector, steps: list[Vector], changes: list[Vec
         steps: the last changes of the parameters, oldest first, each n numbers.
         changes: the corresponding changes of the gradient.
 
-    >>> inverse_hessian_times(np.array([6.0]), [np.array([1.0])], [np.array([3.0])])  # f'' = 3
+    >>> inverse_hessian_times(as_vector([6.0]), [as_vector([1.0])], [as_vector([3.0])])  # f'' = 3
     array([2.])
     """
     if not steps:
@@ -212,12 +217,12 @@ def inverse_hessian_times(vector: Vector, steps: list[Vector], changes: list[Vec
     result = vector
     weights = []
     for s, y in zip(reversed(steps), reversed(changes)):
-        weight = (s @ result) / (y @ s)
+        weight = divide(float(s @ result), float(y @ s))
         result = result - weight * y
         weights.append(weight)
-    result = result * ((steps[-1] @ changes[-1]) / (changes[-1] @ changes[-1]))
+    result = result * divide(float(steps[-1] @ changes[-1]), float(changes[-1] @ changes[-1]))
     for s, y, weight in zip(steps, changes, reversed(weights)):
-        result = result + s * (weight - (y @ result) / (y @ s))
+        result = result + s * (weight - divide(float(y @ result), float(y @ s)))
     return result
 
 

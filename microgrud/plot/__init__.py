@@ -10,7 +10,7 @@ hatches make the same distinctions as colours, for greyscale prints and colour-b
 * `learning_curve`, `learning_rate_range`: the course of training, and the choice of a learning rate.
 * `decision_regions`, `parameter_histograms`, `gradient_flow`: a network's predictions, parameters and gradients.
 
-The pictures need matplotlib (`pip install 'microgrud[plot]'`); recording walks and evaluating losses do not.
+The pictures need matplotlib (the extra `plot`); recording walks and evaluating losses do not.
 """
 
 from __future__ import annotations

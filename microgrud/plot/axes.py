@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..common.missing import what_to_install
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
     from matplotlib.figure import Figure
@@ -32,7 +34,7 @@ def new_figure(where: str, width: float, height: float) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError(f"{where} needs matplotlib; install it with: pip install 'microgrud[plot]'") from error
+        raise ImportError(what_to_install(f"{where} needs", "matplotlib")) from error
 
     return Figure(figsize=(width, height), layout="constrained")
 

@@ -20,13 +20,12 @@
 from __future__ import annotations
 
 from ..common import needs_numpy as needs_numpy
+from ..common.missing import what_to_install
 
 try:
     import sklearn as sklearn
 except ImportError as error:
-    raise ImportError(
-        "microgrud.sklearn needs scikit-learn; install it with: pip install 'microgrud[train]'"
-    ) from error
+    raise ImportError(what_to_install("microgrud.sklearn needs", "scikit-learn")) from error
 
 from ..tables import TablePreparation
 from .classifier import MLPClassifier

@@ -9,14 +9,13 @@
 from __future__ import annotations
 
 from ..common import needs_numpy as needs_numpy
+from ..common.missing import what_to_install
 
 try:
     import pandas as pandas
     import sklearn as sklearn
 except ImportError as error:
-    raise ImportError(
-        "microgrud.tables needs pandas and scikit-learn; install them with: pip install 'microgrud[train]'"
-    ) from error
+    raise ImportError(what_to_install("microgrud.tables needs", "pandas", "scikit-learn")) from error
 
 from .preparation import TablePreparation
 from .reading import read_table

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..common.missing import what_to_install
 from .delimited import MOST_COLUMNS, named_lines
 from .header import unique_names
 from .table import TableError, listed
@@ -17,7 +18,7 @@ from .text import as_text, cell_text, padded
 #: The largest number of cells of a Parquet file: a few bytes can stand for a billion equal cells.
 _MOST_CELLS = 10**8
 _RECORD = """{"size": 1, "colour": "red"}, as pandas does with orient="records\""""
-NO_PYARROW = "Parquet needs pyarrow; run: pip install 'microgrud[parquet]'"
+NO_PYARROW = what_to_install("Parquet needs", "pyarrow")
 
 
 def read_parquet(name: str, data: bytes, notes: list[str]) -> pd.DataFrame:

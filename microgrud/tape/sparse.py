@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..autodiff.calls import positions_of
+from ..common.missing import what_to_install
 from ..engine.vectors import Vector
 from .derivatives import outputs_of, swept
 from .recordings import Recordings
@@ -69,7 +70,7 @@ def csr_of(rows: np.ndarray, columns: np.ndarray, values: Vector, shape: Any) ->
     try:
         from scipy.sparse import csr_matrix
     except ImportError as error:
-        raise ImportError("jacobian: sparse=True needs SciPy; install it with: pip install scipy") from error
+        raise ImportError(what_to_install("jacobian: sparse=True needs", "scipy")) from error
     ends = np.searchsorted(rows, np.arange(shape[0] + 1))
     return csr_matrix((values, columns, ends), shape=shape)
 

@@ -4,27 +4,22 @@
 * `given_gradients` makes a property test of it in one line.
 * `reals`, `points`, `values`, `expressions`, `mlps`, `datasets` are strategies for Hypothesis.
 
-Needs the extra `testing`: pip install 'microgrud[testing]'
+Needs Hypothesis and mpmath, which the extra `testing` installs.
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from ..common.missing import absent, what_to_install
 
-from ..common import needs_numpy as needs_numpy
+if absent("hypothesis", "mpmath"):
+    raise ImportError(what_to_install("microgrud.testing needs", "hypothesis", "mpmath"))
 
-_missing = [name for name in ("hypothesis", "mpmath") if find_spec(name) is None]
-if _missing:
-    raise ImportError(
-        f"microgrud.testing needs {' and '.join(_missing)}; install with: pip install 'microgrud[testing]'"
-    )
-
-from .check import check_gradients  # noqa: E402
-from .expressions import MOVES, Expression, expressions  # noqa: E402
-from .models import Dataset, datasets, mlps  # noqa: E402
-from .numbers import points, reals, values  # noqa: E402
-from .properties import given_gradients  # noqa: E402
-from .report import GradientError, GradientReport  # noqa: E402
+from .check import check_gradients
+from .expressions import MOVES, Expression, expressions
+from .models import Dataset, datasets, mlps
+from .numbers import points, reals, values
+from .properties import given_gradients
+from .report import GradientError, GradientReport
 
 __all__ = [
     "MOVES",

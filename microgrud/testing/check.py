@@ -8,10 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..engine import Value
-from ..engine.vectors import restored
+from ..engine.vectors import ieee_arithmetic, restored
 from .claims import GivenClaim, OwnClaim
 from .definitions import check_definitions
 from .report import GradientError, GradientReport, shown_point
@@ -136,7 +134,7 @@ def run_check(
     """
     __tracebackhide__ = True
     subject = make_subject(f, point, options.argnums, options.parameters)
-    with restored(subject.parameters, data=True), np.errstate(all="ignore"):  # points tried near a pole may overflow
+    with restored(subject.parameters, data=True), ieee_arithmetic():  # points tried near a pole may overflow
         for order in range(1, options.order + 1):
             report = _check(options.claim(subject, order), order, options, to_first_failure)
             if report.failures:
@@ -151,7 +149,7 @@ def call_function(f: Callable[..., Any], point: tuple[Any, ...], options: Option
         Exception: any error of the function.
     """
     subject = make_subject(f, point, options.argnums, options.parameters)
-    with restored(subject.parameters, data=True), np.errstate(all="ignore"):
+    with restored(subject.parameters, data=True), ieee_arithmetic():
         options.claim(subject, 1).values(subject.point)
 
 

@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..autodiff.calls import positions_of
 from ..autodiff.trees import Structure, as_array, flatten, indexed, joined, leaves_of, map_leaves
+from ..common.arrays import is_array, load_numpy
 from ..common.forking import CachedAttribute
 from ..common.numbers import Number
 from ..engine import Value
@@ -188,7 +187,7 @@ def as_plain(x: Any, where: str) -> Any:
 def _plain_leaf(x: Any, where: str) -> Any:
     if (
         isinstance(x, (Value, float, int))
-        or (type(x) is np.ndarray and x.dtype == np.float64)
+        or (is_array(x) and x.dtype == "float64")
         or (not hasattr(x, "dtype") and not hasattr(x, "__array__"))
     ):
         return x
@@ -200,7 +199,7 @@ def _plain_leaf(x: Any, where: str) -> Any:
         )
     if hasattr(x, "detach"):
         x = x.detach()
-    return x if isinstance(x, np.ndarray) else np.asarray(x)
+    return x if is_array(x) else load_numpy().asarray(x)
 
 
 def _maker_like(leaf: Any) -> Callable[[Any], Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from ..common.display import ShownInNotebooks
 from ..common.files import write_atomically
+from ..common.missing import what_to_install
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -266,5 +267,5 @@ def _new_axes() -> Axes:
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        raise ImportError("History.plot needs matplotlib; install it with: pip install 'microgrud[plot]'") from error
+        raise ImportError(what_to_install("History.plot needs", "matplotlib")) from error
     return pyplot.subplots(layout="constrained")[1]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+from ..common.missing import what_to_install
 from .events import Callback, TrainingEvent
 
 Item = TypeVar("Item")
@@ -26,7 +27,7 @@ def progress_bar(total: int | None, done: int = 0, visible: bool | None = None) 
     Raises:
         ImportError: if tqdm is needed and not installed.
     """
-    tqdm = _tqdm_for("fit", visible, "train")
+    tqdm = _tqdm_for("fit", visible)
     if tqdm is None:
         yield lambda event: None
         return
@@ -46,14 +47,14 @@ def with_progress(where: str, items: list[Item], visible: bool | None, unit: str
     Raises:
         ImportError: if tqdm is needed and not installed.
     """
-    tqdm = _tqdm_for(where, visible, "plot")
+    tqdm = _tqdm_for(where, visible)
     if tqdm is None:
         return items
     bar: Iterable[Item] = tqdm(items, desc=where, unit=unit, dynamic_ncols=True, delay=0.0 if visible else 2.0)
     return bar
 
 
-def _tqdm_for(where: str, visible: bool | None, extra: str) -> Any:
+def _tqdm_for(where: str, visible: bool | None) -> Any:
     """Return the class of the bar to show, None for no bar."""
     if visible is None:
         visible = find_spec("tqdm") is not None and is_interactive()
@@ -62,10 +63,8 @@ def _tqdm_for(where: str, visible: bool | None, extra: str) -> Any:
     try:
         from tqdm import tqdm
     except ImportError as error:
-        what = f"{where}: the progress bar needs tqdm"
-        raise ImportError(
-            f"{what}; install it with: pip install 'microgrud[{extra}]', or leave progress out"
-        ) from error
+        what = what_to_install(f"{where}: the progress bar needs", "tqdm")
+        raise ImportError(f"{what}; or leave progress out") from error
     return tqdm
 
 
