@@ -162,12 +162,13 @@ def test_without_scaling_a_number_for_which_the_network_fails_is_refused() -> No
 # --- linear models ---
 
 
-def test_a_linear_truth_is_left_to_the_linear_models() -> None:
+@pytest.mark.parametrize("sizes", [(8,), ()])
+def test_a_linear_truth_is_left_to_the_linear_models(sizes: tuple[int, ...]) -> None:
     generator = np.random.default_rng(1)
     X = generator.normal(size=(120, 10))
     y = X @ np.arange(10.0) + generator.normal(size=120)
-    model = regressor(n_estimators=8, max_iter=5).fit(X, y)
-    alone = regressor(n_estimators=8, max_iter=5, blend_linear=False).fit(X, y)
+    model = regressor(hidden_layer_sizes=sizes, n_estimators=8, max_iter=5).fit(X, y)
+    alone = regressor(hidden_layer_sizes=sizes, n_estimators=8, max_iter=5, blend_linear=False).fit(X, y)
     assert (model.network_share_, alone.network_share_) == (0.0, 1.0)
     assert model.score(X, y) > 0.98 > alone.score(X, y)
 

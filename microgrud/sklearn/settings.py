@@ -133,6 +133,5 @@ def settings_for(checked: dict[str, Any], rows: int) -> Settings:
         "learning_rate_init": rate,
         "max_iter": max_iter,
         "validation_fraction": checked["validation_fraction"] if split else None,
-        "blend_linear": checked["blend_linear"] and bool(checked["hidden_layer_sizes"]),
     }
     return Settings(**given | found)
