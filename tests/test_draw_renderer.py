@@ -57,8 +57,9 @@ y = Value(2.0) * 3.0
 draw.use_renderer(lambda source: {SVG!r} if source.startswith("digraph") else source)
 print(draw.draw(y).pipe().decode())
 print(y._repr_mimebundle_()["image/svg+xml"].count("<svg"))
+print(draw.draw(y)._repr_svg_().count("<svg"))
 """
-    assert printed(program, "numpy", "graphviz") == f"{SVG}\n1\n"
+    assert printed(program, "numpy", "graphviz") == f"{SVG}\n1\n1\n"
 
 
 def svg_of(source: str) -> str:

@@ -55,7 +55,10 @@ class Digraph:
         """Raise an ImportError that says what to install."""
         raise ImportError(MISSING)
 
-    render = view = _view = pipe
+    render = view = _view = _repr_image_svg_xml = pipe
+
+    def _repr_svg_(self) -> str:
+        return self._repr_image_svg_xml()
 
 
 def quote(text: str) -> str:
