@@ -2,8 +2,9 @@
 
     python docs/playground/build.py SITE
 
-writes the folder SITE/playground, which any server of files can serve: `python -m http.server --directory SITE`.
-Needs npm, which fetches the packages that package.json pins, and pip. Downloads stay in build/playground.
+writes the folder SITE/playground, which any server of files can serve: `python -m http.server --directory SITE`. If
+JupyterLite is installed, lite.py adds the folder SITE/lite, in which notebooks run. Needs npm, which fetches the
+packages that package.json pins, and pip. Downloads stay in build/playground.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import base64
 import gzip
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -56,6 +58,10 @@ def main() -> None:
     shutil.copy(asked.wheel or _own_wheel(), out / "wheels")
     _write_notice(out)
     _write_sizes(out)
+    if importlib.util.find_spec("jupyterlite_core") is None:
+        print("JupyterLite is not installed: the site has no notebooks that run; pip install --group lite")
+    else:
+        subprocess.run([sys.executable, HERE / "lite.py", asked.site], check=True)
 
 
 def _npm_package(name: str, version: str, integrity: str) -> bytes:

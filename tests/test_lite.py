@@ -1,0 +1,64 @@
+"""Notebooks in the browser: JupyterLite of the built site runs notebook 1, and asks no other server."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import chromium, proxy, served
+
+ROOT = Path(__file__).parents[1]
+SITE = Path(os.environ.get("MICROGRUD_SITE") or ROOT / "build" / "site")
+NOTEBOOK = "1_a_neuron_by_hand.ipynb"
+pytestmark = [
+    pytest.mark.slow("30 s: starts a browser, and JupyterLite in it"),
+    pytest.mark.skipif(not (SITE / "lite").exists(), reason="needs the site with JupyterLite: make docs"),
+]
+STATUS = "const e = document.querySelector('.jp-Notebook-ExecutionIndicator'); return e ? e.textContent : ''"
+TEXTS = """
+const kind = arguments[0];
+return [...document.querySelectorAll(`.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.${kind}"]`)]
+  .map(output => output.textContent);
+"""
+
+
+def until(condition: Callable[[], Any], seconds: float = 180.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def outputs() -> tuple[list[str], int]:
+    """Return what the cells of the notebook print when they run here, and the number of their pictures."""
+    cells = json.loads((ROOT / "notebooks" / NOTEBOOK).read_text(encoding="utf-8"))["cells"]
+    shown = [output for cell in cells for output in cell.get("outputs", [])]
+    printed = ["".join(output["text"]) for output in shown if output["output_type"] == "stream"]
+    return printed, sum(any("<svg" in "".join(data) for data in output.get("data", {}).values()) for output in shown)
+
+
+def test_the_first_notebook_runs_and_prints_what_it_prints_here(tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    asked: list[str] = []
+    with served(SITE) as site, proxy(asked) as refusing, chromium(tmp_path / "profile", proxy=refusing) as browser:
+        browser.get(f"{site}lite/notebooks/index.html?path={NOTEBOOK}")
+        until(lambda: browser.find_elements("css selector", ".jp-CodeCell .jp-InputPrompt"))
+        until(lambda: "Kernel status" in browser.execute_script(STATUS))
+        browser.find_element("css selector", ".jp-InputPrompt").click()
+        keys = ActionChains(browser).send_keys(Keys.ESCAPE).key_down(Keys.CONTROL).send_keys("a", Keys.ENTER)
+        keys.key_up(Keys.CONTROL).perform()
+        until(lambda: "Idle Executed" in browser.execute_script(STATUS))
+        assert browser.execute_script(TEXTS, "error") == []
+        printed, pictures = outputs()
+        assert browser.execute_script(TEXTS, "stdout") == printed
+        drawn = "o => o.querySelector('svg, img')"
+        drawn = f"return [...document.querySelectorAll('.jp-OutputArea-output')].filter({drawn}).length"
+        assert browser.execute_script(drawn) == pictures
+        assert asked == []
