@@ -16,7 +16,7 @@ from test_player import browser  # noqa: F401
 
 import microgrud as mg
 from microgrud import Value, mean
-from microgrud.draw import Drawing, draw
+from microgrud.draw import Drawing, backprop_steps, draw
 from microgrud.nn import MLP
 
 
@@ -87,10 +87,11 @@ def test_a_whole_graph_has_nothing_to_open_and_a_changed_drawing_is_shown_as_it_
 
 
 def test_a_page_is_written_like_a_picture(tmp_path: Path) -> None:
-    path = draw(network()[0]).render(tmp_path / "deep" / "graph.html")
-    page = Path(path).read_text(encoding="utf-8")
-    assert page.startswith("<!doctype html>")
-    assert "data-states" in page
+    drawing = draw(network()[0])
+    for path in (drawing.render(tmp_path / "deep" / "a.html"), drawing.render(outfile=tmp_path / "b.html")):
+        page = Path(path).read_text(encoding="utf-8")
+        assert page.startswith("<!doctype html>")
+        assert "data-states" in page
 
 
 def test_a_large_graph_has_few_states() -> None:
@@ -170,3 +171,17 @@ def test_texts_fit_their_boxes_in_any_font(font: str, browser: Any, tmp_path: Pa
         outside, count = browser.execute_script(OUTSIDE)
         assert count >= 8
         assert outside == []
+
+
+@pytest.mark.slow("starts a browser")
+def test_pictures_and_players_follow_the_theme_of_the_page(browser: Any, tmp_path: Path) -> None:  # noqa: F811
+    loss, _ = network()
+    (tmp_path / "both.html").write_text(draw(loss).html() + backprop_steps(loss).html(), encoding="utf-8")
+    browser.get((tmp_path / "both.html").as_uri())
+    read = """return [...document.querySelectorAll("section")].map(section => {
+        const picture = section.querySelector("svg");
+        return [getComputedStyle(section).backgroundColor, getComputedStyle(picture).filter === "none"];
+    });"""
+    for theme, expected in (("light", ["rgb(255, 255, 255)", True]), ("dark", ["rgb(22, 27, 34)", False])):
+        browser.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+        assert browser.execute_script(read) == [expected] * 2

@@ -155,8 +155,9 @@ class Drawing(_Digraph):  # type: ignore[misc]
             graphviz.CalledProcessError: if the program fails.
             RuntimeError: for a format that needs Graphviz's own program if that is not installed.
         """
-        if filename is not None and outfile is None and _extension(filename) in ("html", "htm"):
-            path = Path(directory or self.directory or "", filename)
+        names_page = outfile if outfile is not None else filename
+        if names_page is not None and _extension(names_page) in ("html", "htm"):
+            path = Path(directory or self.directory or "", names_page)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, page("A graph", self.html()).encode())
             return os.fspath(path)
@@ -206,6 +207,7 @@ def page(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
         f'<title>{html.escape(title)}</title>\n<link rel="icon" href="data:,"></head>\n<body>\n{body}</body></html>\n'
     )
 
