@@ -49,6 +49,7 @@ class View:
         cut: the drawn nodes whose operands all lie too deep to be drawn.
         too_deep: the nodes that lie too deep, in topological order.
         left_out: the number of nodes that are neither drawn nor in a group that is drawn.
+        uses: for each group that was asked for, the operands outside of it.
     """
 
     graph: ValueGraph
@@ -58,6 +59,7 @@ class View:
     cut: set[Value] = field(default_factory=set)
     too_deep: list[Value] = field(default_factory=list)
     left_out: int = 0
+    uses: dict[Group, Counter[Value]] = field(default_factory=dict)
 
     def box_of(self, node: Value) -> Box:
         """Return the box that stands for a node as an operand: its group, or the node itself, as for every root."""
@@ -77,28 +79,30 @@ class View:
         operands = [(k in shown, x, self.box_of(x)) for k, x in enumerate(box._operands) if isinstance(x, Value)]
         return [maker for is_shown, x, maker in operands if is_shown or maker is not x]
 
+    def _used_by(self, group: Group) -> Counter[Value]:
+        """Count the uses of each operand of a group that lies outside of it."""
+        if group not in self.uses:
+            inside = set(group.nodes)
+            self.uses[group] = Counter(x for node in group.nodes for x in _parents(node) if x not in inside)
+        return self.uses[group]
+
     def inputs_of(self, group: Group) -> dict[Value, int]:
         """Return the operands of a group that lie outside of it, and how many times the group uses each.
 
         If very many of them have a box of their own, only the first and the last of these are returned.
         """
-        used = _used_by(group)
+        used = self._used_by(group)
         ungrouped = [x for x in used if self.box_of(x) is x]
         shown = {ungrouped[k] for k in shown_of(len(ungrouped), MOST_OPERANDS)}
         return {x: count for x, count in used.items() if self.box_of(x) is not x or x in shown}
 
     def count_hidden(self, group: Group) -> int:
         """Count the operands of a group that `inputs_of` leaves out."""
-        return len(_used_by(group)) - len(self.inputs_of(group))
+        return len(self._used_by(group)) - len(self.inputs_of(group))
 
 
 #: A value or a group, each drawn as one box.
 Box = Value | Group
-
-
-def _used_by(group: Group) -> Counter[Value]:
-    inside = set(group.nodes)
-    return Counter(x for node in group.nodes for x in _parents(node) if x not in inside)
 
 
 def view(graph: ValueGraph, model: Module | None, fold: str | None, depth: int | None, max_nodes: int) -> View:
