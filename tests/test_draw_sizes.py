@@ -167,6 +167,11 @@ def test_the_estimated_size_is_that_of_the_layout(make: object, settings: dict[s
     assert estimate == pytest.approx(size(drawing), rel=0.2, abs=60)
 
 
+@pytest.mark.parametrize(("layers", "most"), [([8, 1], 450), ([6] * 7, MOST), ([6] * 12, 1.4 * MOST)])
+def test_a_network_of_many_layers_fits_on_a_screen(layers: list[int], most: float) -> None:
+    assert max(size(draw(MLP(4, layers, rng=0)))) <= most
+
+
 def test_each_text_has_the_width_that_its_box_has_room_for() -> None:
     svg = draw(Value(2.0, label="a label & more") * 3.0).pipe("svg", encoding="utf-8")
     written = re.findall(r"<text ([^>]*)>([^<]*)</text>", svg)

@@ -20,6 +20,8 @@ from .value_graph import shown_of
 _MOST_NEURONS = 10
 #: The diameter of a neuron, in inches.
 _DIAMETER = "0.62"
+#: The length of a picture with many layers, in inches: 900 pixels.
+_LENGTH = 9.375
 #: Maximum width of a name in a box, in narrow letters; hovering over it shows all of it.
 _LONGEST_NAME = 30
 _BROKEN_NEURON = {"style": "filled,dotted", "color": BROKEN, "penwidth": "2.5"}
@@ -53,7 +55,10 @@ def draw_network(
         raise ValueError(f"inputs: expected {inputs} names, one for each input, got {len(names)}")
     if outputs and len(outputs) != len(layers[-1]):
         raise ValueError(f"outputs: expected {len(layers[-1])} names, one for each output, got {len(outputs)}")
-    drawing.attr(ranksep="1.5", nodesep="0.12", splines="line", outputorder="edgesfirst")
+    columns = len(layers) + 1 + bool(outputs)
+    between = (_LENGTH - columns * float(_DIAMETER)) / (columns - 1)
+    ranksep = f"{min(max(between, 0.35), 1.5):.2f}"
+    drawing.attr(ranksep=ranksep, nodesep="0.12", splines="line", outputorder="edgesfirst")
     drawing.attr("node", fontsize="10", style="filled", fillcolor="#ffffff")
     boxes = [_box(name) for name in names or [f"x{k}" for k in range(1, inputs + 1)]]
     function = _functions(model)
