@@ -8,12 +8,16 @@ import re
 
 import pytest
 from drawings import boxes, cells, texts, titled_edges
+from hypothesis import given, settings, strategies as st
 
 import microgrud as mg
 from microgrud import Value, dot, log_softmax, mean, softmax, take
 from microgrud.draw import Drawing, draw
 from microgrud.draw.metrics import fitted, size_of
+from microgrud.draw.structure import Structure
+from microgrud.draw.value_graph import read_graph
 from microgrud.nn import MLP
+from microgrud.testing import Expression, expressions
 
 #: About 900 pixels, in points, with a tolerance for the estimate.
 MOST = 1.1 * 675
@@ -165,6 +169,30 @@ def test_the_estimated_size_is_that_of_the_layout(make: object, settings: dict[s
     assert match is not None
     estimate = size_of(drawing.body, match[1], float(match[2]))
     assert estimate == pytest.approx(size(drawing), rel=0.2, abs=60)
+
+
+@settings(max_examples=50)
+@given(expressions(max_nodes=12), st.integers(1, 4))
+def test_a_folded_picture_of_any_program_has_each_node_once(program: Expression, most: int) -> None:
+    root = program(*[Value(x) for x in program.inputs])
+    if not isinstance(root, Value):
+        return
+    graph = read_graph(root)
+    structure = Structure(graph, graph.order)
+    group_of = structure.groups(most, {})
+    assert len(structure.parts(most)) <= most
+    inside = [node for group in dict.fromkeys(group_of.values()) for node in group.nodes]
+    assert sorted(map(id, inside)) == sorted(map(id, group_of))
+    assert set(group_of) <= set(graph.order)
+    assert all(x.is_leaf or x is root for x in set(graph.order) - set(group_of))
+
+
+def test_labels_of_folded_nodes_are_written() -> None:
+    y = Value(1.0)
+    for k in range(100):
+        y = (y * 2.0).tanh()
+        y.label = f"h{k}"
+    assert any("h0 to h" in text for text in texts(draw(y * 1.0))[0])
 
 
 @pytest.mark.parametrize(("layers", "most"), [([8, 1], 450), ([6] * 7, MOST), ([6] * 12, 1.4 * MOST)])

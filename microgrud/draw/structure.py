@@ -128,8 +128,8 @@ class Structure:
                 shared.setdefault((kind, frozenset(using)), []).append(x)
         for group in own:
             group.title = operations(group.nodes)
+            group.lines = self._names(inside[group]) + self._names(group.nodes)
             if leaves := inside[group]:
-                group.lines = self._names(leaves)
                 group.nodes[:0] = leaves
                 group_of.update(dict.fromkeys(leaves, group))
         for k, ((kind, _), leaves) in enumerate(shared.items(), first + len(own)):
@@ -140,9 +140,9 @@ class Structure:
                 group_of.update(dict.fromkeys(leaves, group))
         return group_of
 
-    def _names(self, leaves: Sequence[Value]) -> list[str]:
-        """Return a line that names leaves: what their names have in common, all of them, or the first and the last."""
-        names = [self.graph.names[x] for x in leaves if x in self.graph.names]
+    def _names(self, nodes: Sequence[Value]) -> list[str]:
+        """Return a line that names nodes: what their names have in common, all of them, or the first and the last."""
+        names = [self.graph.names[x] for x in nodes if x in self.graph.names]
         if not names:
             return []
         first, last = min(names), max(names)  # what these have in common, all names have
