@@ -324,6 +324,14 @@ def test_a_notebook_that_runs_the_script_elsewhere_and_twice_starts_the_widget_o
     assert words_of(browser)[0].startswith("At w = 1.2, valley(w) =")
 
 
+def test_a_notebook_does_not_see_the_keys_of_sliders_but_its_own(opened: Any) -> None:
+    page = opened(tangent(valley))
+    page.execute_script("window.seen = []; document.addEventListener('keydown', event => seen.push(event.key))")
+    press(page, "nudge", "ARROW_LEFT", 1)
+    press(page, "nudge", "ESCAPE", 1)
+    assert page.execute_script("return window.seen") == ["Escape"]
+
+
 @pytest.mark.parametrize("theme", ["", 'data-theme="dark"', 'data-jp-theme-light="false"', 'class="vscode-dark"'])
 def test_colours_follow_the_theme_and_a_narrow_page_does_not_scroll_sideways(
     browser: Any, theme: str, tmp_path: Path

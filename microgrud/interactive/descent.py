@@ -211,7 +211,8 @@ def _surroundings(walks: Sequence[Walk]) -> list[tuple[float, float]]:
     for found in good:
         points += found.positions
     ends = [found.positions[-1] for found in good] or points
-    room = 0.6 if len(set(points[: len(walks)])) == 1 else 0.2  # beyond the end of a walk, as a part of the picture
+    # The room beyond the end of a walk, as a part of the picture: with one start, a walk may cross the valley.
+    room = (1.0 if len(walks[0].start) == 1 else 0.6) if len({found.start for found in walks}) == 1 else 0.2
     lows, highs = list(map(min, zip(*points))), list(map(max, zip(*points)))
     widest = max(b - a for a, b in zip(lows, highs)) or max(1.0, *map(abs, lows))
     limits = []

@@ -35,3 +35,10 @@ function choose(root, name, numbers, index, changed) {
   show(index);
   return show;
 }
+// Keep the keys of sliders and buttons from a notebook, in which they would move between cells.
+function keepKeys(root) {
+  root.addEventListener("keydown", function (event) {
+    var isOwn = /^(Arrow|Home$|End$|Page| $)/.test(event.key) || (event.key === "Enter" && !event.shiftKey);
+    if (isOwn && !event.altKey && !event.ctrlKey && !event.metaKey) { event.stopPropagation(); }
+  });
+}

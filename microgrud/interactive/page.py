@@ -80,7 +80,7 @@ class Widget:
                 f"<script>\n(function () {{\n{code}"
                 f"document.querySelectorAll('.microgrud-live[data-script=\"{mark}\"]').forEach(function (root) {{\n"
                 "if (root.microgrudReady) { return; }\nroot.microgrudReady = true;\n"
-                "start(root, JSON.parse(root.dataset.settings));\n});\n})();\n</script>\n"
+                "keepKeys(root);\nstart(root, JSON.parse(root.dataset.settings));\n});\n})();\n</script>\n"
             )
         settings = html.escape(json.dumps(self._settings(), allow_nan=False, separators=(",", ":")))
         return (
