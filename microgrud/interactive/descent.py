@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..common.checks import ANY, NOT_NEGATIVE, instance, real, whole
@@ -90,8 +90,8 @@ class Descent(Widget):
             low = max(low, 1e-8 * high)
             low, high = 10.0 ** math.floor(math.log10(low)), high * 3.0
         else:
-            low, high = low - 0.06 * (high - low), high + 0.25 * (high - low) or high + 1.0
-            low = min(low, high - 1e-9)
+            room = high - low or max(1.0, abs(high))
+            low, high = low - 0.06 * room, high + 0.25 * room
         return (
             Scale(0.0, 1.03 * self.steps, _LEFT, _RIGHT),
             Scale(low, high, _BOTTOM - self._saved, _TOP, log=log),
@@ -130,10 +130,12 @@ class Descent(Widget):
     def _body(self) -> str:
         pictures = [self._panel(k, rate) for k, rate in enumerate(self._rates)]
         words = "".join(f"<li>{_key(k)}<span>{html.escape(line)}</span></li>" for k, line in enumerate(self._words()))
+        count = len(self._rates)
+        says = ["rate"] if count == 1 else [f"rate {k + 1} of {count}" for k in range(count)]
         rates = "".join(
-            f"<label><span>{_key(k) if len(self.walks) == len(self._rates) > 1 else ''}rate</span>"
-            f'<input type="range" data-of="rate{k}" min="0" step="1"><output></output></label>\n'
-            for k in range(len(self._rates))
+            f"<label><span>{_key(k) if len(self.walks) == count > 1 else ''}rate</span>"
+            f'<input type="range" data-of="rate{k}" aria-label="{says[k]}" min="0" step="1"><output></output></label>\n'
+            for k in range(count)
         )
         note = "Dark is low; a line joins points of equal height." if self._dimensions == 2 else ""
         return (
@@ -281,7 +283,7 @@ def _limits(low: Any, high: Any, count: int) -> list[tuple[float, float] | None]
 def descent(
     f: Callable[..., Any],
     start: Any,
-    lr: Real | Iterable[Real] = 0.1,
+    lr: Real | Sequence[Real] = 0.1,
     momentum: Real = 0.0,
     steps: int = 60,
     low: Any = None,
@@ -315,7 +317,7 @@ def descent(
     """
     instance(Callable, "a function")("f", f)
     starts = _starts(f, start)
-    rates = [real(NOT_NEGATIVE)("descent: lr", x) for x in (lr if isinstance(lr, Iterable) else [lr])]
+    rates = [real(NOT_NEGATIVE)("descent: lr", x) for x in (lr if isinstance(lr, (list, tuple)) else [lr])]
     if not 1 <= len(starts) * len(rates) <= _MOST_WALKS:
         raise ValueError(
             f"descent: expected 1 to {_MOST_WALKS} walks, got {len(starts)} start(s) with {len(rates)} rate(s) each"
