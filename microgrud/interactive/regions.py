@@ -16,7 +16,7 @@ from .states import Model, Models, States, outputs
 #: The steps of opacity of the image, and the greatest opacity, of 255.
 _SHADES, _OPAQUE = 16, 150
 #: Every so many grid points, a sign in a region shows its class: none for the first class.
-_SIGN_EVERY = 4
+_SIGN_EVERY = 3
 _SIGNS = ("", "m-3 0h6m-3-3v6", "m-2.5-2.5l5 5m0-5l-5 5", "m-3 0h6", "m0-3v6", "m-2.5 2.5l5-5")
 
 
@@ -189,7 +189,7 @@ def regions(
     *,
     xlabel: str = "x1",
     ylabel: str = "x2",
-    resolution: int = 33,
+    resolution: int = 25,
     threshold: float | None = None,
 ) -> Regions:
     """Draw the decision regions of a model of two inputs: the class that it gives to every place, and the points.
