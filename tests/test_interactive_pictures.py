@@ -140,6 +140,9 @@ def test_fit_records_each_epoch() -> None:
     picture = residuals(network, XS, YS)
     fit(network, [[x] for x in XS], YS, loss=squared_error, lr=0.05, epochs=4, callbacks=picture, progress=False)
     assert len(picture) == 5
+    assert str(picture).splitlines()[3].startswith("epoch 3 of 4: mean squared error ")
+    fit(network, [[x] for x in XS], YS, loss=squared_error, lr=0.05, epochs=2, callbacks=picture, progress=False)
+    assert str(picture).splitlines()[5].startswith("epoch 5 of 6: ")
     assert picture.errors() == [network([x]).data - y for x, y in zip(XS, YS)]
     assert picture.mean_squared_error(-1) < picture.mean_squared_error(0)
 

@@ -28,6 +28,7 @@ class States(Picture):
     def __init__(self, where: str, models: Models) -> None:
         self._where = where
         self._names: list[str] = []
+        self._unit = "step"
         self._steps: list[int] = []
         self._states: list[Any] = []
         self._model: Model | None = None
@@ -68,7 +69,8 @@ class States(Picture):
     def __call__(self, event: Any) -> None:
         """Record the state after an epoch of `fit`: pass the picture as a callback."""
         if event.kind == "epoch":
-            self.record(event.epoch)
+            self._unit = "epoch"
+            self.record(max(event.epoch, self._steps[-1] + 1))  # a second run counts its epochs from 1 again
 
     def __len__(self) -> int:
         """Return the number of states."""
@@ -88,7 +90,7 @@ class States(Picture):
         """Return the beginning of a sentence: the name of the state, or the step if there are several."""
         if self._names:
             return f"{self._names[state]}: "
-        return f"step {self._steps[state]} of {self._steps[-1]}: " if len(self) > 1 else ""
+        return f"{self._unit} {self._steps[state]} of {self._steps[-1]}: " if len(self) > 1 else ""
 
     def _evaluate(self, model: Model) -> Any:
         raise NotImplementedError
