@@ -12,8 +12,18 @@ from typing import Any
 import pytest
 
 #: Packages without which tests are skipped: those of the extras, and what the tests themselves use.
-OPTIONAL = ["graphviz", "hypothesis", "ipykernel", "matplotlib", "micrograd", "mpmath", "nbclient", "nbformat"]
-OPTIONAL += ["numpy", "pandas", "scipy", "selenium", "sklearn", "tqdm", "typer"]
+OPTIONAL = [
+    "graphviz",
+    "hypothesis",
+    "ipykernel",
+    "joblib",
+    "matplotlib",
+    "micrograd",
+    "mpmath",
+    "nbclient",
+    "nbformat",
+]
+OPTIONAL += ["numpy", "openpyxl", "pandas", "scipy", "selenium", "sklearn", "tqdm", "typer"]
 MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 
 if not {"hypothesis", "mpmath"} & set(MISSING):

@@ -21,7 +21,7 @@ ANY_ENGINE = """
     accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli* code_lines
     contributing draw* elementary evaluation exercises explain files history imports initializers
     interactive_javascript interactive_widgets lite modelfile notebooks package pictures player playground plot_*
-    predicting preparation* reading* report schedules sklearn* stored strategies table* writing
+    predicting preparation* pyodide reading* report schedules sklearn* stored strategies table* writing
 """.split()
 
 
