@@ -128,6 +128,11 @@ def test_without_numpy_an_error_says_what_to_install(name: str) -> None:
     assert "pip install numpy" in done.stderr
 
 
+def test_no_message_takes_microgrud_to_be_installed_from_an_index() -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in ROOT.rglob("*.py")}
+    assert [name for name, text in texts.items() if "pip install 'microgrud" in text] == ["missing.py"]
+
+
 def test_public_names_are_sorted_distinct_and_there() -> None:
     assert len(set(microgrud.__all__)) == len(microgrud.__all__)
     for name in public_names(microgrud):

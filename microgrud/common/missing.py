@@ -8,6 +8,8 @@ from __future__ import annotations
 
 #: The modules of packages that have other names.
 _MODULES = {"scikit-learn": "sklearn"}
+#: Packages with a program and no module.
+_PROGRAMS = {"graphviz-pure"}
 
 
 def absent(*packages: str) -> list[str]:
@@ -16,9 +18,11 @@ def absent(*packages: str) -> list[str]:
     >>> absent("pip", "scikit-unlearn")
     ['scikit-unlearn']
     """
-    import importlib.util  # not needed by `import microgrud`
+    import importlib.metadata  # not needed by `import microgrud`
+    import importlib.util
 
-    return [name for name in packages if importlib.util.find_spec(_MODULES.get(name, name)) is None]
+    found = {name for name in _PROGRAMS & {*packages} for _ in importlib.metadata.distributions(name=name)}
+    return [name for name in packages if name not in found and not importlib.util.find_spec(_MODULES.get(name, name))]
 
 
 def what_to_install(needing: str, *packages: str) -> str:

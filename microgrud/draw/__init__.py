@@ -3,7 +3,7 @@
 `draw` shows a graph, a network or the recordings of a compiled function. `backprop_steps` shows the backward pass over
 a graph step by step, `explain` the paths along which a leaf influences a root. `summary` counts the nodes of a graph.
 
-Pictures need the extra `draw`, pip install 'microgrud[draw]', or a function that renders them: `use_renderer`.
+Pictures need the packages of the extra `draw`, or a function that renders them: `use_renderer`.
 """
 
 from .drawing import draw, draw_dot, trace

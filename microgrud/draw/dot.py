@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-MISSING = (
-    "microgrud.draw needs graphviz; install it with: pip install 'microgrud[draw]', or give a function that renders "
-    "DOT as SVG: use_renderer(render)"
-)
+from ..common.missing import what_to_install
+
 #: Texts that DOT reads without quotes: names, numbers, and HTML between angle brackets.
 _BARE = re.compile(r"(?:[A-Za-z_]\w*|-?(?:\.\d+|\d+(?:\.\d*)?)|<.*>)\Z", re.ASCII | re.DOTALL)
 _KEYWORDS = {"node", "edge", "graph", "digraph", "subgraph", "strict"}
@@ -53,12 +51,18 @@ class Digraph:
 
     def pipe(self, *args: Any, **options: Any) -> NoReturn:
         """Raise an ImportError that says what to install."""
-        raise ImportError(MISSING)
+        raise graphviz_is_missing()
 
     render = view = _view = _repr_image_svg_xml = pipe
 
     def _repr_svg_(self) -> str:
         return self._repr_image_svg_xml()
+
+
+def graphviz_is_missing() -> ImportError:
+    """Return the error of a drawing that is to be rendered without the package graphviz."""
+    what = what_to_install("pictures of graphs need", "graphviz", "graphviz-pure")
+    return ImportError(f"{what}; or give a function that renders DOT as SVG: microgrud.draw.use_renderer(render)")
 
 
 def quote(text: str) -> str:

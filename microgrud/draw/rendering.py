@@ -16,6 +16,7 @@ from typing import Any
 from ..common.checks import instance
 from ..common.files import write_atomically
 from ..common.forking import Lock
+from ..common.missing import what_to_install
 from . import dot
 from .metrics import fitted
 
@@ -75,7 +76,7 @@ class Drawing(_Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that can be rendered even where Graphviz is not installed.
 
     `render`, `view`, `pipe` and the display in a notebook use the system's `dot`; where it is missing they use the
-    program of the wheel `graphviz-pure`, which pip installs with `microgrud[draw]`. SVG is rendered by the function
+    program of the wheel `graphviz-pure`, which the extra `draw` installs. SVG is rendered by the function
     given to `use_renderer`, if any. Without the package graphviz, a drawing has its own text as `source`, and is
     rendered by such a function only.
     """
@@ -265,7 +266,7 @@ def _chosen_program(format: str, options: Collection[str]) -> Iterator[dict[str,
     """
     check_format(format)
     if graphviz is None:
-        raise ImportError(dot.MISSING)
+        raise dot.graphviz_is_missing()
     with _lock:  # another thread may be using the program of the wheel
         program = dot_command.DOT_BINARY
     if shutil.which(os.fspath(program)) is None:
@@ -298,8 +299,5 @@ def _pure_program() -> Path:
     installed = (file for file in files if file.stem == _PURE and file.parent.name in ("bin", "Scripts"))
     found = next((str(file.locate()) for file in installed), None) or shutil.which(_PURE)
     if found is None:
-        raise ImportError(
-            "there is no program to draw graphs with, neither Graphviz's dot nor graphviz-pure; "
-            "install one with: pip install 'microgrud[draw]'"
-        )
+        raise ImportError(what_to_install("without Graphviz's program dot, pictures of graphs need", _PURE))
     return Path(found).absolute()  # graphviz changes the working directory before it runs the program
