@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const [folder, ...given] = process.argv.slice(2);
+if (!given[0].startsWith("-")) given[0] = `/host${resolve(given[0])}`;
 const { loadPyodide } = await import(pathToFileURL(resolve(folder, "pyodide.mjs")));
 const python = await loadPyodide({ env: { ...process.env, HOME: "/home/pyodide" } });
 python.mountNodeFS("/host", "/");
