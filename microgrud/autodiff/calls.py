@@ -240,5 +240,6 @@ def tangents_of(tangents: Any, count: int) -> tuple[Any, ...]:
 def _leaves(structure: Structure) -> str:
     if structure.paths == ("",):  # the structure is a number or an array itself
         return "one number" if structure.shapes == (None,) else f"an array of shape {structure.shapes[0]}"
-    leaves = [f"{path}: {shape or 'number'}" for path, shape in zip(structure.paths, structure.shapes)]
+    words = ["number" if shape is None else f"array of shape {shape}" for shape in structure.shapes]
+    leaves = [f"{path}: {word}" for path, word in zip(structure.paths, words)]
     return ", ".join(leaves) or "no numbers"
