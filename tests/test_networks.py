@@ -190,6 +190,9 @@ def test_an_embedding_looks_up_and_only_what_it_found_gets_a_gradient() -> None:
         embedding(4)
     with pytest.raises(TypeError, match=r"index: expected an integer, got 1\.0; give a table .* as lists or"):
         embedding(1.0)
+    mixed = microgrud.compile(lambda row: embedding(row[0])[0] * row[1], batched="row")
+    with pytest.raises(TypeError, match="index: expected an integer, got a Value; .* an argument of their own"):
+        mixed([[1, 0.5], [2, 1.5]])
 
 
 @pytest.mark.parametrize("make", [lambda: LayerNorm(3), PReLU, lambda: network(LayerNorm(4), PReLU(4))])

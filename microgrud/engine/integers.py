@@ -112,6 +112,11 @@ def take(table: Any, index: Any) -> Any:
     [[3.0, 4.0], [1.0, 2.0]]
     """
     rows = as_sequence(table, "take: table")
+    if hasattr(type(index), "_record"):
+        raise TypeError(
+            "take: index: expected an integer, got a Value; a batch of rows with floats among their numbers is one of "
+            "floats: give the integers in an argument of their own"
+        )
     if not isinstance(index, IntegerArgument) and not is_real_scalar(index):
         return [take(rows, i) for i in as_sequence(index, "take: index", "integers")]
     tracer = tracing.current()
