@@ -487,6 +487,8 @@ def test_positions_are_whatever_stands_for_integers() -> None:
         for argnums in ("x", 1.0, (0, None)):
             with pytest.raises(TypeError, match="expected argnums to be an integer or a tuple of integers"):
                 compiled.value_and_grad(2.0, 3.0, argnums=argnums)
+        with pytest.raises(TypeError, match=r"got 3\.0; give the arguments of the function as one tuple"):
+            compiled.hvp(2.0, 1.0, 3.0)
 
 
 # --- dicts, and directions in the structure of the arguments ---
