@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
+#: The built site: of `make docs`, or of a folder that MICROGRUD_SITE names.
+SITE = Path(os.environ.get("MICROGRUD_SITE") or ROOT / "build" / "site").resolve()
 #: Services that Chromium itself asks, such as Debian's search engine; no page does.
 OWN = ("google.com", "googleapis.com", "gvt1.com", "gstatic.com", "duckduckgo.com")
 
@@ -20,6 +24,16 @@ OWN = ("google.com", "googleapis.com", "gvt1.com", "gstatic.com", "duckduckgo.co
 class _Files(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: Any) -> None:
         pass
+
+
+def needs(file: str) -> pytest.MarkDecorator:
+    """Skip tests of the site where it lacks a file, or is older than what it was built from."""
+    built = SITE / file
+    if not built.exists():
+        return pytest.mark.skipif(True, reason=f"needs the site with {file}: make docs")
+    sources = [*(ROOT / "docs" / "playground").iterdir(), *(ROOT / "microgrud").rglob("*.py")]
+    is_old = "MICROGRUD_SITE" not in os.environ and built.stat().st_mtime < max(x.stat().st_mtime for x in sources)
+    return pytest.mark.skipif(is_old, reason="the site is older than its sources: make docs")
 
 
 @contextmanager

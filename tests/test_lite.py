@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import chromium, proxy, served
+from chromium import ROOT, SITE, chromium, needs, proxy, served
 
-ROOT = Path(__file__).parents[1]
-SITE = Path(os.environ.get("MICROGRUD_SITE") or ROOT / "build" / "site")
 NOTEBOOK = "1_a_neuron_by_hand.ipynb"
 pytestmark = [
     pytest.mark.slow("30 s: starts a browser, and JupyterLite in it"),
-    pytest.mark.skipif(not (SITE / "lite").exists(), reason="needs the site with JupyterLite: make docs"),
+    needs("lite/packages/pyodide-lock.json"),
 ]
 STATUS = "const e = document.querySelector('.jp-Notebook-ExecutionIndicator'); return e ? e.textContent : ''"
 TEXTS = """

@@ -1,24 +1,21 @@
-"""The playground in a real browser, from the built site: `make docs` builds it, MICROGRUD_SITE names another folder."""
+"""The playground in a real browser, from the built site."""
 
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import chromium, proxy, served
+from chromium import SITE, chromium, needs, proxy, served
 
 from microgrud import Value
 from microgrud.draw import backprop_steps
 
-SITE = Path(os.environ.get("MICROGRUD_SITE") or Path(__file__).parents[1] / "build" / "site")
 pytestmark = [
     pytest.mark.slow("starts a browser and loads Python into it"),
-    pytest.mark.skipif(not (SITE / "playground").exists(), reason="needs the site: make docs"),
+    needs("playground/files.json"),
 ]
 
 ARITHMETIC = """
@@ -311,6 +308,6 @@ def test_no_other_server_was_asked(page: Page, asked: list[str]) -> None:
 
 
 def test_opened_as_a_file_the_page_says_that_it_needs_a_server(page: Page) -> None:
-    page.browser.get((SITE / "playground" / "index.html").resolve().as_uri())
+    page.browser.get((SITE / "playground" / "index.html").as_uri())
     assert "python -m http.server" in page.find("#needs-server").text
     page.browser.get_log("browser")  # the browser's own words about modules in files

@@ -89,7 +89,7 @@ export function startProgramPanel(python, say) {
     showGraph(answer);
     showTable(answer.rows);
     showSliders(answer.leaves);
-    const notes = [answer.why && `No steps: ${answer.why}.`];
+    const notes = [!answer.player && `The graph has ${answer.nodes} nodes, which are too many to be played step by step.`];
     notes.push(answer.rows.length < answer.nodes && `The table has the last ${answer.rows.length} of ${answer.nodes} nodes.`);
     notes.push(answer.left_out && `${answer.left_out} more leaves have no slider.`);
     element("graph-note").textContent = notes.filter(Boolean).join(" ");

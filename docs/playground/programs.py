@@ -146,8 +146,8 @@ def _picture(root: Value, parameters: list[Value]) -> dict[str, Any]:
     """Return the player of the backward pass, or a still picture of a graph that is too large for it."""
     try:
         steps = draw.backprop_steps(root, parameters=parameters)
-    except ValueError as error:
-        return {"svg": draw.draw(root, parameters=parameters)._repr_image_svg_xml(), "why": str(error)}
+    except ValueError:  # there is no other reason
+        return {"svg": draw.draw(root, parameters=parameters)._repr_image_svg_xml()}
     return {"player": steps.html()}
 
 
