@@ -224,6 +224,15 @@ def test_an_error_names_its_line_and_leaves_no_stale_numbers_unmarked(page: Page
     assert page.js("return document.getElementById('table').className") == ""
 
 
+def test_a_chain_of_100_000_nodes_is_differentiated_and_freed(page: Page) -> None:
+    page.run("from microgrud import Value\nx = y = Value(1.0)\nfor k in range(100_000):\n    y = y + 1.0\n"
+             "y.backward()\nprint(y.data, x.grad)\ndel y\nloss = x * 2.0")  # fmt: skip
+    assert page.text("#error") == ""
+    assert page.text("#output") == "100001.0 1.0\n"
+    assert page.table() == {"x": (1.0, 2.0), "loss": (2.0, 1.0)}
+    assert "The program ended with x.grad = 1;" in page.text("#graph-note")
+
+
 def test_an_endless_program_can_be_stopped_and_another_run(page: Page) -> None:
     page.write("while True:\n    pass")
     page.find("#run").click()

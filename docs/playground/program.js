@@ -92,6 +92,8 @@ export function startProgramPanel(python, say) {
     const notes = [!answer.player && `The graph has ${answer.nodes} nodes, which are too many to be played step by step.`];
     notes.push(answer.rows.length < answer.nodes && `The table has the last ${answer.rows.length} of ${answer.nodes} nodes.`);
     notes.push(answer.left_out && `${answer.left_out} more leaves have no slider.`);
+    const others = answer.others.slice(0, 3).map(([name, grad]) => `${name}.grad = ${shortened(grad)}`).join(", ");
+    notes.push(others && `The program ended with ${others}; the gradients here are those of one backward pass from ${answer.root}.`);
     element("graph-note").textContent = notes.filter(Boolean).join(" ");
   }
 

@@ -41,6 +41,7 @@ class Run:
         self.leaves: list[Value] = []
         self.first: list[float] = []  # the numbers in the program
         self.root: Value | None = None
+        self.others: list[list[str]] = []  # leaves whose grad was another one at the end of the program, with that
         linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
         random.seed(0)  # a slider runs the program again: its random numbers must be the same
         with contextlib.redirect_stdout(self.output), contextlib.redirect_stderr(self.output):
@@ -63,8 +64,7 @@ class Run:
         if self.root is None:
             raise LookupError("the program makes no Value; begin with: from microgrud import Value")
         self._name_nodes()
-        if all(node.grad == 0.0 for node in topological_order(self.root)):
-            self.root.backward()
+        self._differentiate()
 
     @contextlib.contextmanager
     def _numbered_leaves(self) -> Iterator[None]:
@@ -111,6 +111,18 @@ class Run:
         for node in order:
             node.label = node.label or next(free)
 
+    def _differentiate(self) -> None:
+        """Let each gradient be that of one backward pass from the root, as in the steps; note those that were not."""
+        assert self.root is not None
+        nodes = topological_order(self.root)
+        before = [node.grad for node in nodes]
+        for node in nodes:
+            node.grad = 0.0
+        self.root.backward()
+        for node, grad in zip(nodes, before):
+            if node.is_leaf and grad != 0.0 and repr(grad) != repr(node.grad):
+                self.others.append([str(node.label), repr(grad)])
+
     def describe(self) -> dict[str, Any]:
         """Return all that the page shows of the run."""
         shown: dict[str, Any] = {"output": self.output.getvalue(), "error": self.error}
@@ -128,6 +140,7 @@ class Run:
             for node in order[-_ROWS:]
         ]
         shown["nodes"], shown["left_out"] = len(order), max(0, len(leaves) - _SLIDERS)
+        shown["root"], shown["others"] = str(self.root.label), self.others
         shown |= _picture(self.root, [p for x in self.names.values() if isinstance(x, Module) for p in x.parameters()])
         return shown
 
