@@ -50,7 +50,6 @@ def _chosen() -> ModuleType | None:
 
 
 engine = _chosen()
-#: "c" or "python".
 #: The engine that runs: "c" or "python".
 backend = "python" if engine is None else "c"
 
