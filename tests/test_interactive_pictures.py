@@ -23,7 +23,7 @@ import pytest
 from microgrud import Value
 from microgrud.interactive import Residuals, curves, regions, residuals
 from microgrud.interactive.charts import Axis, axis_of
-from microgrud.interactive.heat import crossings
+from microgrud.interactive.heatmap import contour
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Dropout, Linear, Sequential
 
@@ -202,8 +202,8 @@ def test_the_scale_is_logarithmic_where_it_shows_more() -> None:
 # --- regions ---
 
 
-def image_of(picture: str) -> tuple[list[bytes], int]:
-    """Return the rows of the image of regions, as indices of its palette, and the number of colours."""
+def image_of(picture: str) -> list[list[bytes]]:
+    """Return the rows of the image of regions, for each pixel red, green, blue and opacity."""
     (address,) = re.findall(r'href="data:image/png;base64,([^"]+)"', picture)
     content, chunks = b64decode(address)[8:], {}
     while content:
@@ -213,23 +213,26 @@ def image_of(picture: str) -> tuple[list[bytes], int]:
         content = content[12 + length :]
     width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
     pixels = zlib.decompress(chunks[b"IDAT"])
-    assert len(pixels) == height * (width + 1)
-    rows = [pixels[k * (width + 1) + 1 : (k + 1) * (width + 1)] for k in range(height)]
-    return rows, len(chunks[b"PLTE"]) // 3
+    line = 4 * width + 1
+    assert len(pixels) == height * line
+    return [[pixels[k * line + 1 + 4 * i :][:4] for i in range(width)] for k in range(height)]
 
 
 def test_each_pixel_has_the_class_of_the_model_at_its_place() -> None:
     points, labels = [(0.0, 0.0), (1.0, 2.0), (2.0, 0.0)], [0, 1, 2]
     resolution = 9
     picture = regions(lambda row: [1.03 - row[0], row[1], row[0] - 1.03], points, labels, resolution=resolution)
-    rows, colours = image_of(picture.svg())
-    assert colours == 1 + 3 * 16
+    rows = image_of(picture.svg())
+    colours = [pixel[:3] for row in rows for pixel in row]
+    assert len(set(colours)) == 3
+    of_class: dict[int, bytes] = {}
     for j, row in enumerate(rows):
         y = -0.16 + 2.32 * (resolution - 1 - j) / (resolution - 1)
-        for i, index in enumerate(row):
+        for i, pixel in enumerate(row):
             x = -0.16 + 2.32 * i / (resolution - 1)
             scores = [1.03 - x, y, x - 1.03]
-            assert (index - 1) // 16 == scores.index(max(scores))
+            assert of_class.setdefault(scores.index(max(scores)), pixel[:3]) == pixel[:3]
+            assert 20 < pixel[3] <= 150
 
 
 def test_the_border_is_where_the_output_is_at_the_threshold() -> None:
@@ -244,8 +247,8 @@ def test_the_border_is_where_the_output_is_at_the_threshold() -> None:
         expected = float(inside.attrib["x"]) + (place + 0.08) / 1.16 * float(inside.attrib["width"])
         border = paths(svg, "ink")[0]
         xs = [float(x) for x in re.findall(r"[ML]([\d.]+) ", border)]
-        assert len(xs) == 48
-        assert xs == pytest.approx([expected] * 48, abs=0.06)
+        assert len(xs) == 2  # the ends of a straight line
+        assert xs == pytest.approx([expected] * 2, abs=0.06)
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 1, 0], [-1, 1, 1, -1]])
@@ -264,18 +267,29 @@ def test_points_in_the_region_of_their_class_are_counted(labels: list[int]) -> N
 
 def test_places_without_a_finite_output_have_no_colour_and_are_counted() -> None:
     picture = regions(lambda row: math.nan if row[0] > 0.5 else row[1], [(0.0, 0.0), (1.0, 1.0)], [0, 1], resolution=4)
-    rows, _ = image_of(picture.svg())
-    assert [row[2:] for row in rows] == [b"\0\0"] * 4
-    assert all(index > 0 for row in rows for index in row[:2])
+    rows = image_of(picture.svg())
+    assert [row[2:] for row in rows] == [[bytes(4)] * 2] * 4
+    assert all(pixel[3] > 0 for row in rows for pixel in row[:2])
     assert str(picture) == "1 of 2 points in the region of their class; 8 of 16 places without a finite output"
 
 
-def test_crossings_leave_the_corners_of_a_saddle_apart() -> None:
-    a, b = list(crossings([[1.0, -1.0], [-1.0, 1.0]])), list(crossings([[1.0, -3.0], [-3.0, 1.0]]))
-    assert a == [((0.0, 0.5), (0.5, 0.0)), ((1.0, 0.5), (0.5, 1.0))]
-    assert b == [((0.0, 0.25), (0.25, 0.0)), ((1.0, 0.75), (0.75, 1.0))]
-    assert next(crossings([[3.0, -1.0], [-1.0, 3.0]])) == ((0.75, 0.0), (1.0, 0.25))
-    assert list(crossings([[1.0, math.nan], [-1.0, -1.0]])) == []
+def test_places_with_equal_scores_belong_to_the_first_class() -> None:
+    picture = regions(lambda row: max(row[0], 0.0), [(-1.0, 0.0), (1.0, 1.0)], [0, 1], resolution=5, threshold=0.0)
+    (inside,) = ElementTree.fromstring(picture.svg()).findall(f"{SVG}svg")
+    middle = float(inside.attrib["x"]) + 0.5 * float(inside.attrib["width"])
+    border = paths(picture.svg(), "ink")[0]
+    assert [float(x) for x in re.findall(r"[ML]([\d.]+) ", border)] == pytest.approx([middle] * 2, abs=0.06)
+    assert len({pixel[:3] for row in image_of(picture.svg()) for pixel in row[:3]}) == 1
+
+
+def test_contours_keep_the_corners_of_a_saddle_apart_or_together_by_its_middle() -> None:
+    apart, together = contour([[1.0, -3.0], [-3.0, 1.0]], 0.0), contour([[3.0, -1.0], [-1.0, 3.0]], 0.0)
+    assert {frozenset(piece) for piece in apart} == {
+        frozenset({(0.25, 0.0), (0.0, 0.25)}), frozenset({(1.0, 0.75), (0.75, 1.0)}),
+    }  # fmt: skip
+    assert {frozenset(piece) for piece in together} == {
+        frozenset({(0.75, 0.0), (1.0, 0.25)}), frozenset({(0.0, 0.75), (0.25, 1.0)}),
+    }  # fmt: skip
 
 
 def test_a_network_is_drawn_in_less_than_a_second_by_the_engine_in_python() -> None:

@@ -41,8 +41,8 @@ def heat_map(heights: Sequence[float], x: Scale, y: Scale) -> str:
     half_x, half_y = (abs(s.end - s.start) / (_POINTS - 1) / 2.0 for s in (x, y))
     image = (
         f'<image x="{x.start - half_x:.2f}" y="{y.end - half_y:.2f}" width="{x.end - x.start + 2 * half_x:.2f}" '
-        f'height="{y.start - y.end + 2 * half_y:.2f}" preserveAspectRatio="none" href="data:image/png;base64,'
-        f'{base64.b64encode(_png([[_colour(h, quantiles) for h in row] for row in reversed(rows)])).decode()}"/>'
+        f'height="{y.start - y.end + 2 * half_y:.2f}" preserveAspectRatio="none" '
+        f'href="{png([[_colour(h, quantiles) for h in row] for row in reversed(rows)])}"/>'
     )
     levels = sorted({quantiles[64 * k // (_LEVELS + 1)] for k in range(1, _LEVELS + 1)})
     column = (x.end - x.start) / (_POINTS - 1)
@@ -70,15 +70,16 @@ def _colour(height: float, quantiles: Sequence[float]) -> bytes:
     return bytes([*mixed, 255])
 
 
-def _png(rows: Sequence[Sequence[bytes]]) -> bytes:
-    """Return an image of pixels in red, green, blue and opacity as a PNG file."""
+def png(rows: Sequence[Sequence[bytes]]) -> str:
+    """Return an image of pixels in red, green, blue and opacity, from the top row on, as the address of a PNG file."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 6, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + b"".join(row) for row in rows), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    file = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return "data:image/png;base64," + base64.b64encode(file).decode("ascii")
 
 
 def contour(rows: Sequence[Sequence[float]], level: float) -> list[list[tuple[float, float]]]:

@@ -10,11 +10,13 @@ from ..common.checks import ANY, optional, real, whole
 from ..common.numbers import as_float, as_sequence
 from ..common.words import counted
 from .charts import COLOURS, SERIES, Axis, Legend, axis_of, chart, frame, line, marks, pixel
-from .heat import crossings, png
+from .heatmap import contour, png
 from .states import Model, Models, States, outputs
 
 #: The steps of opacity of the image, and the greatest opacity, of 255.
 _SHADES, _OPAQUE = 16, 150
+#: The least lead that is one; places with equal scores, whose lead is 0, belong to the first class.
+_LEAST = 5e-324
 #: Every so many grid points, a sign in a region shows its class: none for the first class.
 _SIGN_EVERY = 3
 _SIGNS = ("", "m-3 0h6m-3-3v6", "m-2.5-2.5l5 5m0-5l-5 5", "m-3 0h6", "m0-3v6", "m-2.5 2.5l5-5")
@@ -124,21 +126,16 @@ class Regions(States):
         """Return the image of a state, the path of the borders, and that of the signs of the classes."""
         across, up = self._axes(titled)
         decisions = [[self._decide(found) for found in row] for row in self._states[state][1]]
-        rows = [bytes(_shade(decision, self._probable) for decision in row) for row in reversed(decisions)]
-        palette = [(0, 0, 0, 0)] + [
-            (*_rgb(COLOURS[f"c{k}"][0]), round(_OPAQUE * (0.15 + 0.85 * shade / (_SHADES - 1))))
-            for k in range(len(self.classes))
-            for shade in range(_SHADES)
-        ]
+        rows = [[_colour(decision, self._probable) for decision in row] for row in reversed(decisions)]
         borders = "".join(
             line([(across(self._at(self._across, x)), up(self._at(self._up, y))) for x, y in piece])
             for leads in self._leads(decisions)
-            for piece in crossings(leads)
+            for piece in contour(leads, _LEAST)
         )
         places = range(_SIGN_EVERY // 2, len(self._up), _SIGN_EVERY)
         signs = [(i, j, _SIGNS[d[0]]) for j in places for i in places if (d := decisions[j][i]) and _SIGNS[d[0]]]
         return (
-            png(rows, palette),
+            png(rows),
             borders,
             "".join(f"M{pixel(across(self._across[i]))} {pixel(up(self._up[j]))}{sign}" for i, j, sign in signs),
         )
@@ -151,7 +148,6 @@ class Regions(States):
     def _leads(self, decisions: list[list[tuple[int, float] | None]]) -> Iterator[list[list[float]]]:
         """Yield for each class its lead on the grid, negative where another wins; for two classes only one of them."""
         for k in range(1 if len(self.classes) == 2 else 0, len(self.classes)):
-            # Equal scores belong to the first class: their lead of 0 counts as one of the others.
             yield [[math.nan if d is None else d[1] if d[0] == k else -d[1] for d in row] for row in decisions]
 
     def _frame(self, state: int) -> list[str]:
@@ -239,16 +235,13 @@ def _class(label: Any) -> int:
     return int(number)
 
 
-def _shade(decision: tuple[int, float] | None, probability: bool) -> int:
-    """Return the index in the palette: the class, and how sure it is.
+def _colour(decision: tuple[int, float] | None, probability: bool) -> bytes:
+    """Return red, green, blue and opacity: of a class, the stronger, the surer it is.
 
     For a logit, tanh(lead/2) is the probability of the class less that of the other.
     """
     if decision is None:
-        return 0
+        return bytes(4)
     sure = min(1.0, 2.0 * decision[1]) if probability else math.tanh(0.5 * decision[1])
-    return 1 + decision[0] * _SHADES + round(sure * (_SHADES - 1))
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    shade = round(sure * (_SHADES - 1)) / (_SHADES - 1)
+    return bytes.fromhex(COLOURS[f"c{decision[0]}"][0][1:]) + bytes([round(_OPAQUE * (0.15 + 0.85 * shade))])

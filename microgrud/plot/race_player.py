@@ -27,7 +27,7 @@ from ..interactive.charts import (
     picture,
     pixel,
 )
-from ..interactive.heat import crossings, png
+from ..interactive.heatmap import contour, png
 from ..interactive.picture import Picture
 from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
 from .surface import LossSurface
@@ -131,12 +131,12 @@ class RacePlayer(Picture):
         heights = np.log(np.maximum(losses, log_floor(losses))) if log else losses
         low, high = float(np.nanmin(heights)), float(np.nanmax(heights))
         shares = (heights - low) / ((high - low) or 1.0)
-        shades = np.where(np.isnan(shares), 0, 1 + np.nan_to_num(shares) * (_SHADES - 1)).astype(int)
-        palette = [(0, 0, 0, 0)] + [(128, 128, 128, round(_OPAQUE * k / (_SHADES - 1))) for k in range(_SHADES)]
+        shades = np.round(np.nan_to_num(shares) * (_SHADES - 1)) / (_SHADES - 1) * _OPAQUE
+        greys = [[bytes([128, 128, 128, int(shade)]) for shade in row] for row in shades[::-1]]
         rows, columns = losses.shape
         width, height = (across.end - across.start) / (columns - 1), (up.start - up.end) / (rows - 1)
         yield (
-            f'<image href="{png([bytes(row.tolist()) for row in shades[::-1]], palette)}" preserveAspectRatio="none" '
+            f'<image href="{png(greys)}" preserveAspectRatio="none" '
             f'x="{across.start - width / 2:.2f}" y="{up.end - height / 2:.2f}" width="{columns * width:.2f}" '
             f'height="{rows * height:.2f}"/>'
         )
@@ -145,7 +145,7 @@ class RacePlayer(Picture):
         pieces = "".join(
             line([(across.start + u * every * width, up.start - v * every * height) for u, v in piece])
             for level in np.linspace(0.0, 1.0, _LEVELS + 2)[1:-1]
-            for piece in crossings((some - level).tolist())
+            for piece in contour(some.tolist(), float(level))
         )
         yield f'<path class="ink" fill="none" opacity="0.35" d="{pieces}"/>'
 
