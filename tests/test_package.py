@@ -87,6 +87,11 @@ for kind in [kind for kind in optim.OPTIMIZERS.values() if kind is not optim.LBF
             parameter.grad = gradient * factor
         climbing.step()
     print([parameter.data for parameter in climbing.parameters()], climbing.state_dict())
+vector = model.get_vector()
+try:
+    print(vector - vector[1:])
+except ValueError:  # no vector is cut to the length of another
+    pass
 assert microgrud.grad(lambda p: p["w"][0] * p["b"])({"w": [2.0], "b": 3.0}) == {"w": [3.0], "b": 2.0}
 print("done", done, *report)
 """

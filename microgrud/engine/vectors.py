@@ -10,6 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import repeat, starmap
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..common.arrays import is_array
@@ -46,7 +47,8 @@ class PlainVector(list[float]):
     """
 
     def _each(self, f: Callable[[float, float], float], other: Any) -> PlainVector:
-        return PlainVector(map(f, self, other) if isinstance(other, list) else [f(x, other) for x in self])
+        others = other if isinstance(other, list) else repeat(other, len(self))
+        return PlainVector(starmap(f, zip(self, others, strict=True)))
 
     def __add__(self, other: Any) -> PlainVector:  # type: ignore[override]
         return self._each(operator.add, other)
@@ -69,7 +71,7 @@ class PlainVector(list[float]):
     __radd__, __rmul__ = __add__, __mul__
 
     def __matmul__(self, other: Any) -> float:
-        return sum(map(operator.mul, self, other), 0.0)  # infinite, where math.fsum would raise an error
+        return sum(self._each(operator.mul, other), 0.0)  # may be infinite, where math.fsum raises an error
 
     def __neg__(self) -> PlainVector:
         return PlainVector(map(operator.neg, self))

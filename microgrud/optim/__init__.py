@@ -1,7 +1,7 @@
 """Optimizers, schedules for their learning rate, and gradient clipping.
 
-An optimizer reads its parameters and their gradients as two NumPy vectors, applies one update formula to them, and
-writes the parameters back. Names, defaults and formulas are those that PyTorch publishes.
+An optimizer reads its parameters and their gradients as two vectors (of NumPy, if it is installed), applies one update
+formula to them, and writes the parameters back. Names, defaults and formulas are those that PyTorch publishes.
 
 >>> from microgrud import Value
 >>> x = Value(1.0)
