@@ -487,8 +487,17 @@ def test_positions_are_whatever_stands_for_integers() -> None:
         for argnums in ("x", 1.0, (0, None)):
             with pytest.raises(TypeError, match="expected argnums to be an integer or a tuple of integers"):
                 compiled.value_and_grad(2.0, 3.0, argnums=argnums)
-        with pytest.raises(TypeError, match=r"got 3\.0; give the arguments of the function as one tuple"):
-            compiled.hvp(2.0, 1.0, 3.0)
+
+
+def test_hvp_takes_further_arguments_as_scipy_passes_them() -> None:
+    compiled = compile(lambda x, y=5.0: x * x * y)
+    for _ in range(2):
+        assert compiled.hvp(2.0, 1.0, 3.0) == 6.0
+        assert compiled.hvp(2.0, 1.0, 0.0) == 0.0
+        assert compiled.hvp(2.0, 1.0) == 10.0
+        assert compiled.hvp(2.0, 1.0, 3.0, argnums=1) == 0.0
+        with pytest.raises(TypeError, match="all arguments of the function in one tuple, or one after the other"):
+            compiled.hvp((2.0, 3.0), 1.0, 3.0)
 
 
 # --- dicts, and directions in the structure of the arguments ---

@@ -212,10 +212,7 @@ def positions_of(
     try:
         given = tuple(map(operator.index, (argnums,) if single else argnums))  # type: ignore[arg-type]
     except TypeError:
-        advice = "; give the arguments of the function as one tuple, as in hvp((x, y), v)" if name == "hvp" else ""
-        raise TypeError(
-            f"{name}: expected argnums to be an integer or a tuple of integers, got {argnums!r}{advice}"
-        ) from None
+        raise TypeError(f"{name}: expected argnums to be an integer or a tuple of integers, got {argnums!r}") from None
     for position in given:
         if not -count <= position < count:
             raise ValueError(f"{name}: expected an argument at position {position}, got {count} arguments")

@@ -144,17 +144,37 @@ class Differentiable(Generic[P, R]):
 
     @overload
     def hvp(
-        self: Differentiable[Q, ValueOrFloat], primals: FloatsT | tuple[FloatsT], tangents: Any, argnums: Literal[0] = 0
+        self: Differentiable[Q, ValueOrFloat],
+        primals: FloatsT | tuple[FloatsT],
+        tangents: Any,
+        *further: Any,
+        argnums: Literal[0] = 0,
     ) -> FloatsT: ...
     @overload
-    def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any: ...
-    def hvp(self, primals: Any, tangents: Any, argnums: int | tuple[int, ...] = 0) -> Any:
+    def hvp(self, primals: Any, tangents: Any, *further: Any, argnums: int | tuple[int, ...] = 0) -> Any: ...
+    def hvp(self, primals: Any, tangents: Any, *further: Any, argnums: int | tuple[int, ...] = 0) -> Any:
         """Return the product of the Hessian with a direction; arguments and result are those of `microgrud.hvp`.
+
+        Args:
+            primals: the arguments of the function as a tuple, or the first of them.
+            tangents: the direction, of the shape of the arguments at `argnums`.
+            further: the other arguments, if `primals` is the first: SciPy calls `hessp(x, p, *args)`.
+            argnums: the argument to differentiate with respect to, or a tuple of several.
 
         Raises:
             TypeError, ValueError: if the tangents do not fit the primals, or the result is not one number.
+
+        >>> from microgrud import compile
+        >>> f = compile(lambda x, scale: scale * x[0] ** 2 * x[1])
+        >>> f.hvp([1.0, 2.0], [1.0, 0.0], 3.0)
+        [12.0, 6.0]
         """
-        args = primals if isinstance(primals, tuple) else (primals,)
+        if further and isinstance(primals, tuple):
+            raise TypeError(
+                f"hvp: expected all arguments of the function in one tuple, or one after the other, got a tuple and "
+                f"{len(further)} after the tangents; positions go to argnums="
+            )
+        args = primals if isinstance(primals, tuple) else (primals, *further)
         weighs = self._weighs(argnums)
         args = tuple(self._recordings.with_arrays(args)) if weighs else args
         if not weighs and not ((_tracers or _transforms) and is_inside()):
