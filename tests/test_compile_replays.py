@@ -600,9 +600,9 @@ def test_directions_that_do_not_fit_are_refused_by_replays_too(primals: Any, tan
     f = compile(lambda v, y: v[0] ** 2 * v[1] * y**3)
     good = ([1.0, 2.0], 3.0) if isinstance(argnums, tuple) else [1.0, 2.0]
     for _ in range(2):
-        f.hvp(([1.0, 2.0], 3.0), good, argnums)
+        f.hvp(([1.0, 2.0], 3.0), good, argnums=argnums)
         with pytest.raises((TypeError, ValueError), match="tangents|to differentiate with respect to"):
-            f.hvp(primals, tangents, argnums)
+            f.hvp(primals, tangents, argnums=argnums)
 
 
 @pytest.mark.parametrize("rest", [(), ([1.0, 2.0],)], ids=["call", "batch"])
@@ -617,7 +617,7 @@ def test_a_direction_has_the_keys_and_the_shape_of_the_argument(rest: tuple[Any,
         assert compiled.hvp(primals, (w,), argnums=1).ravel().tolist() == [0.0, 6.0, 24.0, 54.0]
         for tangents, argnums in ((({"a": 1.0, "c": 10.0},), 0), (([1.0, 2.0, 3.0, 4.0],), 1), (([1.0, 2.0],), 0)):
             with pytest.raises(ValueError, match="tangents: expected the structure of the argument"):
-                compiled.hvp(primals, tangents, argnums)
+                compiled.hvp(primals, tangents, argnums=argnums)
 
 
 def test_positions_may_be_a_list_or_count_from_the_end() -> None:
