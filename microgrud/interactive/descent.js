@@ -21,7 +21,8 @@ var ends = {
   unknown: "takes a branch of the function that this page does not have. The walk ends."
 };
 function start(root, settings) {
-  var steps = settings.steps, scales = settings.scales, size = settings.starts[0].length, count = settings.starts.length;
+  var steps = settings.steps, scales = settings.scales;
+  var count = settings.starts.length, size = settings.starts[0].length;
   var momenta = settings.momenta, momentum = momenta[settings.momentum], walks = [], step = steps, timer = null;
   var rates = settings.rates.map(function (choices, k) { return choices[settings.chosen[k]]; });
   var sentences = root.querySelectorAll(".words li span"), words = root.querySelector(".words");
@@ -69,7 +70,8 @@ function start(root, settings) {
     walks.forEach(function (found, i) {
       var end = Math.min(step, found.losses.length - 1) + 1;
       var losses = found.losses.slice(0, end).map(function (loss, k) { return [k, loss]; });
-      var trail = found.positions.slice(0, end).map(function (p, k) { return size === 2 ? p : [p[0], found.losses[k]]; });
+      var trail = found.positions.slice(0, end);
+      if (size === 1) { trail = trail.map(function (p, k) { return [p[0], found.losses[k]]; }); }
       set("line", i, "d", [lines(scales, trail), lines(settings.losses, losses)]);
       set("dots", i, "d", [dots(scales, trail), dots(settings.losses, losses)]);
       var places = [place(scales, trail[end - 1]), place(settings.losses, losses[end - 1])];

@@ -207,8 +207,10 @@ function radial() {
   });
   var denominator = n % 2 ? Math.sqrt(squares) : 1;
   for (var k = 0; k < Math.floor(n / 2); k++) { denominator *= squares; }
-  var quotient = frexp(product / denominator);
-  return product / denominator - product / denominator === 0 ? ldexp(quotient[0], quotient[1] + shift) : product / denominator;
+  var quotient = product / denominator;
+  if (quotient - quotient !== 0) { return quotient; }
+  var parted = frexp(quotient);
+  return ldexp(parted[0], parted[1] + shift);
 }
 // x**(y - n) * log(x)**k, and its limit at 0.
 function powerLog(k, n, x, y) {
@@ -229,7 +231,8 @@ function powerLog(k, n, x, y) {
 
 // --- error function and normal distribution: within 4 ulp ---
 
-var SQRT_HALF = [0.7071067811865476, -4.833646656726457e-17], TWO_OVER_SQRT_PI = [1.1283791670955126, 1.533545961316588e-17];
+var SQRT_HALF = [0.7071067811865476, -4.833646656726457e-17];
+var TWO_OVER_SQRT_PI = [1.1283791670955126, 1.533545961316588e-17];
 var ONE_OVER_SQRT_TWO_PI = 0.3989422804014327;
 // erf(x) for |x| < 0.8 as a sum of two numbers: its series.
 function erfParts(x) {
@@ -241,13 +244,17 @@ function erfParts(x) {
   var series = total(terms), product = twoProduct(TWO_OVER_SQRT_PI[0], series);
   return [product[0], product[1] + TWO_OVER_SQRT_PI[1] * series];
 }
-// erfc(x) for x >= 0.8: its continued fraction, from a term on at which the rest is known well enough.
+// erfc(x) for x >= 0.8: its continued fraction, from a term on at which the rest is known well enough. The rounding
+// errors of the square, of the fraction and of 2/sqrt(pi) are corrected for at once.
 function erfcTail(x) {
   if (x > 28) { return 0; }
   var first = 60 + Math.floor(200 / (x * x)), ratio = x + Math.sqrt(x * x + 2 * first + 2);
-  for (var n = first; n > 0; n--) { ratio = 2 * x + 2 * n / ratio; }
-  var factor = TWO_OVER_SQRT_PI[0] / ratio, root = gaussian(x, 0.5);
-  return x < 26.5 ? factor * gaussian(x, 1) : (root * factor) * root;  // beyond, the square may be subnormal
+  for (var n = first; n > 1; n--) { ratio = 2 * x + 2 * n / ratio; }
+  var last = twoSum(2 * x, 2 / ratio), square = twoProduct(x, x), factor = TWO_OVER_SQRT_PI[0] / last[0];
+  var error = square[1] + last[1] / last[0] - TWO_OVER_SQRT_PI[1] / TWO_OVER_SQRT_PI[0], root = gaussian(x, 0.5);
+  if (x >= 26.5) { return (root * factor) * root; }  // the square of the root is subnormal
+  var result = factor * Math.exp(-square[0]);
+  return result - result * error;
 }
 function erf(x) {
   if (x !== x || x === 0) { return x; }

@@ -18,7 +18,9 @@ function pixel(scale, x) {
   if (scale[4]) { low = Math.log10(low); high = Math.log10(high); x = Math.log10(Math.max(x, 1e-300)); }
   return Math.max(-4000, Math.min(4000, scale[2] + (scale[3] - scale[2]) * ((x - low) / (high - low))));
 }
-function place(scales, point) { return pixel(scales[0], point[0]).toFixed(1) + " " + pixel(scales[1], point[1]).toFixed(1); }
+function place(scales, point) {
+  return pixel(scales[0], point[0]).toFixed(1) + " " + pixel(scales[1], point[1]).toFixed(1);
+}
 function lines(scales, points) { return points.length ? "M" + points.map(place.bind(null, scales)).join("L") : ""; }
 function dots(scales, points) { return points.map(function (p) { return "M" + place(scales, p) + "h0"; }).join(""); }
 // A slider over a list of numbers; calls back with the number that is chosen.

@@ -1,6 +1,7 @@
 // The script of `tangent`: a point on a curve, its tangent, and the secant through a second point.
 function start(root, settings) {
-  var scales = settings.scales, low = scales[0][0], high = scales[0][1], paths = settings.paths, name = settings.name, of = settings.of;
+  var scales = settings.scales, low = scales[0][0], high = scales[0][1], paths = settings.paths;
+  var name = settings.name, of = settings.of;
   var x = settings.at, nudge = settings.nudges[settings.nudges.length - 1], note = "";
   var part = {}, plot = root.querySelector(".plot"), words = root.querySelectorAll(".words p span");
   root.querySelectorAll(".plot [data-of]").forEach(function (path) { part[path.dataset.of] = path; });
@@ -22,10 +23,10 @@ function start(root, settings) {
     part.secant.setAttribute("d", line(value, secant));
     put(part.point, x, value);
     put(part.nudged, x + nudge, nudged);
-    var first = "At " + name + " = " + short(x) + ", " + of + "(" + name + ") = " + short(value) + ". The tangent has the slope " +
-      short(slope) + ".";
-    var second = "Nudged by " + short(nudge) + ", " + of + " changes by " + short(change) + ": " + short(change) + " / " +
-      short(nudge) + " = " + short(secant) + " is the slope of the secant.";
+    var first = "At " + name + " = " + short(x) + ", " + of + "(" + name + ") = " + short(value) +
+      ". The tangent has the slope " + short(slope) + ".";
+    var second = "Nudged by " + short(nudge) + ", " + of + " changes by " + short(change) + ": " + short(change) +
+      " / " + short(nudge) + " = " + short(secant) + " is the slope of the secant.";
     if (here.failure) { first = "At " + name + " = " + short(x) + ", " + of + " has no value: " + here.failure + "."; }
     if (here.failure || nudged - nudged !== 0) { second = "Nudged by " + short(nudge) + ", " + of + " has no value."; }
     if (here.failure) { second = ""; }
