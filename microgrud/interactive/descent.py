@@ -88,7 +88,7 @@ class Descent(Widget):
         log = (low > 0.0 and high > 30.0 * low) or low == 0.0 < high
         if log:
             low = max(low, 1e-8 * high)
-            low, high = 10.0 ** math.floor(math.log10(low)), high * 3.0
+            low, high = 10.0 ** math.floor(math.log10(low)), max(3.0 * high, min(1.5 * max(losses), 100.0 * high))
         else:
             room = high - low or max(1.0, abs(high))
             low, high = low - 0.06 * room, high + 0.25 * room
