@@ -28,6 +28,7 @@ DEEP = """
 import gc, sys, weakref
 import microgrud
 from microgrud import Value, grad
+from microgrud.draw import explain
 
 assert (sys.platform, microgrud.backend) == ("emscripten", "python")
 
@@ -46,6 +47,10 @@ for link in (lambda y: y + 1.0, by_hand, lambda y: Value(y.data, (y,), local_gra
     del x, y
     gc.collect()
     assert last() is None
+y = x = Value(1.0)
+for _ in range(4_000):
+    y = (y + y) * 0.5
+assert explain(y, x).path_count == 2**4_000
 assert grad(lambda x: sum([x] * 20_000))(2.0) == 20_000.0
 assert grad(grad(lambda x: x**3))(2.0) == 12.0
 print("freed")
@@ -70,7 +75,7 @@ def printed(pyodide: Path, program: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_graphs_of_any_depth_are_differentiated_and_freed(pyodide: Path) -> None:
+def test_graphs_of_any_depth_are_differentiated_explained_and_freed(pyodide: Path) -> None:
     assert printed(pyodide, DEEP) == "freed\n"
 
 

@@ -146,9 +146,9 @@ def explain(
             continue
         counts[node] = sum(counts[x] for _, x in parents)
         extended = (
-            _Trail(_extended(before.product, slopes[i]), node, slopes[i], before)
+            _Trail(_extended(before.product, slopes[i]), node, slopes[i], (x, rank))
             for i, x in parents
-            for before in best[x]
+            for rank, before in enumerate(best[x])
         )
         best[node] = heapq.nlargest(k, extended, key=lambda trail: _strength(trail.product))
     gradient = 0.0 + adjoints[leaf]  # a grad is never -0.0, since backward() adds to 0.0
@@ -157,7 +157,7 @@ def explain(
     neurons = {} if model is None else neuron_of_each(order, model)
     paths = []
     for trail in best[root]:
-        trails = trail.from_the_leaf()
+        trails = trail.from_the_leaf(best)
         path, along = tuple(each.node for each in trails), tuple(each.slope for each in trails[1:])
         share = trail.product / gradient if gradient and math.isfinite(gradient) else math.nan
         paths.append(GradientPath(path, along, trail.product, share, _steps(path, graph.names, neurons)))
@@ -165,18 +165,23 @@ def explain(
 
 
 class _Trail(NamedTuple):
-    """A path from the leaf to a node: its product, its last slope, and the path to the operand before the node."""
+    """A path from the leaf to a node: its product, its last slope, and the path to the operand before the node.
+
+    The path to the operand is named by the operand and its rank there: nested paths would be freed recursively, for
+    which the stack of WebAssembly is too small.
+    """
 
     product: float
     node: Value
     slope: float
-    before: _Trail | None
+    before: tuple[Value, int] | None
 
-    def from_the_leaf(self) -> list[_Trail]:
-        """Return the trails to each node of the path, in order from the leaf."""
+    def from_the_leaf(self, best: Mapping[Value, Sequence[_Trail]]) -> list[_Trail]:
+        """Return the trails to each node of the path, in order from the leaf; `best` has those to each node."""
         trails = [self]
         while (before := trails[-1].before) is not None:
-            trails.append(before)
+            node, rank = before
+            trails.append(best[node][rank])
         return trails[::-1]
 
 
