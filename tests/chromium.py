@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import os
@@ -58,7 +59,8 @@ def proxy(asked: list[str]) -> Iterator[str]:
             host = self.path.removeprefix("http://").split("/")[0].split(":")[0]
             if not host.endswith(OWN):
                 asked.append(self.path)
-            self.send_error(403)
+            with contextlib.suppress(OSError):  # Chromium does not always wait for the answer
+                self.send_error(403)
 
         do_GET = do_POST = do_HEAD = do_CONNECT = refuse  # noqa: N815
 

@@ -1,4 +1,4 @@
-"""Notebooks in the browser: JupyterLite of the built site runs notebook 1, and asks no other server."""
+"""Notebooks in the browser: JupyterLite of the built site runs notebooks 1 to 3, and asks no other server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from chromium import ROOT, SITE, chromium, needs, proxy, served
 
-NOTEBOOK = "1_a_neuron_by_hand.ipynb"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[123]_*.ipynb"))
 pytestmark = [
-    pytest.mark.slow("30 s: starts a browser, and JupyterLite in it"),
+    pytest.mark.slow("a minute: starts a browser, and JupyterLite in it"),
     needs("lite/packages/pyodide-lock.json"),
 ]
 STATUS = "const e = document.querySelector('.jp-Notebook-ExecutionIndicator'); return e ? e.textContent : ''"
@@ -31,21 +31,22 @@ def until(condition: Callable[[], Any], seconds: float = 180.0) -> None:
         time.sleep(0.2)
 
 
-def outputs() -> tuple[list[str], int]:
-    """Return what the cells of the notebook print when they run here, and the number of their pictures."""
-    cells = json.loads((ROOT / "notebooks" / NOTEBOOK).read_text(encoding="utf-8"))["cells"]
+def outputs(notebook: Path) -> tuple[list[str], int]:
+    """Return what the cells of a notebook print when they run here, and the number of their pictures."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     shown = [output for cell in cells for output in cell.get("outputs", [])]
     printed = ["".join(output["text"]) for output in shown if output["output_type"] == "stream"]
     return printed, sum(any("<svg" in "".join(data) for data in output.get("data", {}).values()) for output in shown)
 
 
-def test_the_first_notebook_runs_and_prints_what_it_prints_here(tmp_path: Path) -> None:
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem[:1])
+def test_a_notebook_runs_and_prints_and_draws_what_it_does_here(notebook: Path, tmp_path: Path) -> None:
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.keys import Keys
 
     asked: list[str] = []
     with served(SITE) as site, proxy(asked) as refusing, chromium(tmp_path / "profile", proxy=refusing) as browser:
-        browser.get(f"{site}lite/notebooks/index.html?path={NOTEBOOK}")
+        browser.get(f"{site}lite/notebooks/index.html?path={notebook.name}")
         until(lambda: browser.find_elements("css selector", ".jp-CodeCell .jp-InputPrompt"))
         until(lambda: "Kernel status" in browser.execute_script(STATUS))
         browser.find_element("css selector", ".jp-InputPrompt").click()
@@ -53,7 +54,7 @@ def test_the_first_notebook_runs_and_prints_what_it_prints_here(tmp_path: Path) 
         keys.key_up(Keys.CONTROL).perform()
         until(lambda: "Idle Executed" in browser.execute_script(STATUS))
         assert browser.execute_script(TEXTS, "error") == []
-        printed, pictures = outputs()
+        printed, pictures = outputs(notebook)
         assert browser.execute_script(TEXTS, "stdout") == printed
         drawn = "o => o.querySelector('svg, img')"
         drawn = f"return [...document.querySelectorAll('.jp-OutputArea-output')].filter({drawn}).length"

@@ -37,7 +37,7 @@ RENDERER = """\
 import js, pyodide.code, pyodide.ffi
 import microgrud.draw
 
-site = str(js.location.href).partition("/lite/")[0]
+site = str(js.location.href).rpartition("/lite/extensions/")[0]
 viz = await (await pyodide.code.run_js("url => import(url)")(site + "/playground/viz/viz.js")).instance()
 svg = pyodide.ffi.to_js({"format": "svg"}, dict_converter=js.Object.fromEntries)
 microgrud.draw.use_renderer(lambda source: viz.renderString(source, svg))"""
@@ -106,9 +106,10 @@ def _build(work: Path, out: Path) -> None:
 
 def _write_packages(folder: Path, playground: Path) -> list[str]:
     """Write the wheels that the kernel needs, and a lock file that names them; return their names."""
-    DOWNLOADS.mkdir(parents=True, exist_ok=True)
     folder.mkdir()
     if not all(list(DOWNLOADS.glob(each.replace("==", "-") + "-*.whl")) for each in PACKAGES):
+        shutil.rmtree(DOWNLOADS, ignore_errors=True)  # no older versions beside new ones
+        DOWNLOADS.mkdir(parents=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(DOWNLOADS), *PACKAGES]
         command += ["--only-binary=:all:", "--python-version=3.14", "--implementation=py"]
         command += ["--abi=none", "--platform=any"]
