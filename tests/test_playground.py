@@ -192,6 +192,18 @@ def test_the_numbers_follow_a_slider_and_return(page: Page) -> None:
     assert page.table()["b"] == here(ARITHMETIC)["b"]
 
 
+def test_a_slider_that_causes_an_error_can_be_moved_back(page: Page) -> None:
+    page.run("from microgrud import Value, log\nx = Value(1.0)\nloss = log(x)")
+    move = "const n = document.querySelector('#sliders input[type=number]'); n.value = arguments[0];"
+    move += "n.dispatchEvent(new Event('input'))"
+    page.js(move, "-1")
+    page.finish()
+    assert page.text("#error").startswith("Line 3: ValueError: ")
+    page.js(move, "4")
+    page.finish()
+    assert (page.text("#error"), page.table()["x"]) == ("", (4.0, 0.25))
+
+
 def test_a_link_restores_its_program_and_does_not_run_it(page: Page) -> None:
     program = 'from microgrud import Value\nx = Value(2.0, label="gr\u00f6\u00dfe \u2207 \U0001f642")\nx * x\n'
     page.write(program)
@@ -215,6 +227,7 @@ def test_an_error_names_its_line_and_leaves_no_stale_numbers_unmarked(page: Page
     assert page.text("#error").startswith("Line 5: ValueError: ")
     assert page.text("#output") == "so far\n"
     assert page.js("return document.getElementById('table').className") == "stale"
+    assert not page.find("#leaves").is_displayed()  # they are another program's
     page.run("x = (1,\ny = 2")
     assert page.text("#error").startswith("Line 1: SyntaxError: ")
     page.run("y = 3")
@@ -319,4 +332,5 @@ def test_no_other_server_was_asked(page: Page, asked: list[str]) -> None:
 def test_opened_as_a_file_the_page_says_that_it_needs_a_server(page: Page) -> None:
     page.browser.get((SITE / "playground" / "index.html").as_uri())
     assert "python -m http.server" in page.find("#needs-server").text
+    assert not page.find("main").is_displayed()
     page.browser.get_log("browser")  # the browser's own words about modules in files

@@ -85,7 +85,10 @@ export function startProgramPanel(python, say) {
     element("output").textContent = answer.output;
     element("output").hidden = !answer.output;
     showError(answer.error);
-    if (answer.error) { return; }
+    if (answer.error) { // a slider may have caused it, and can be moved back; those of an earlier program must go
+      element("leaves").hidden = state.shown === null;
+      return;
+    }
     showGraph(answer);
     showTable(answer.rows);
     showSliders(answer.leaves);
