@@ -42,7 +42,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 #: Sphinx imports these, with its packages.
-collect_ignore = ["docs/conf.py", "docs/site"]
+collect_ignore = ["docs/conf.py", "docs/playground", "docs/site"]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
