@@ -41,7 +41,7 @@ if not {"hypothesis", "mpmath"} & set(MISSING):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-#: Sphinx imports these, with its packages.
+#: Programs of the site: Sphinx imports some, with its packages, and the browser others.
 collect_ignore = ["docs/conf.py", "docs/playground", "docs/site"]
 
 
