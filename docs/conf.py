@@ -55,7 +55,6 @@ nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_merge_streams = True
-nb_code_prompt_show = nb_code_prompt_hide = "{type}"
 
 default_role = "soft"
 autodoc_typehints = "signature"

@@ -85,6 +85,9 @@ def faults(site: Path) -> Iterator[str]:
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             target = target / "index.html" if target.is_dir() else target
+            first = target.relative_to(site.resolve()).parts[0]
+            if first in FOREIGN and not (site / first).exists():
+                continue  # built without npm
             if not target.exists():
                 yield f"{name}: {address} leads to no file"
             elif target.suffix == ".html" and unquote(parts.fragment) not in page(target).anchors:

@@ -108,15 +108,13 @@ def signature(app: Sphinx, what: str, name: str, thing: Any, options: Any, args:
 def skip(app: Sphinx, what: str, name: str, thing: Any, skipped: bool, options: Any) -> bool | None:
     """Leave out members that other packages add, and declarations for base classes."""
     foreign = inspect.isroutine(thing) and not str(getattr(thing, "__module__", "")).startswith("microgrud")
-    return True if name in DECLARED or (foreign and not inspect.isbuiltin(thing)) else None
+    bare = name == "__call__" and thing.__doc__ in (None, type.__call__.__doc__)
+    return True if name in DECLARED or bare or (foreign and not inspect.isbuiltin(thing)) else None
 
 
 def public_bases(app: Sphinx, name: str, thing: type, options: Any, bases: list[Any]) -> None:
     """Show only the base classes that have a page, or are Python's."""
-    public = {id(getattr(reference.modules()[m], n)) for m in reference.modules() for n in reference.names(m)}
-    bases[:] = [base for base in bases if id(base) in public or getattr(base, "__module__", "") == "builtins"] or [
-        object
-    ]
+    bases[:] = [base for base in bases if id(base) in reference.public_things()] or bases[:1]
 
 
 def back_links(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:

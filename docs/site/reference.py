@@ -15,6 +15,7 @@ from typing import Any
 from sphinx.pycode import ModuleAnalyzer
 
 import microgrud
+from microgrud.engine.methods import OperationMethods
 
 #: Public names of the package that `from microgrud import *` leaves out, because Python has builtins of these names.
 BUILTINS = ["abs", "compile", "max", "min", "pow", "sum", "CompileError"]
@@ -73,22 +74,27 @@ def public_names() -> set[str]:
     return {f"{module}.{name}" for module in modules() for name in names(module)} | set(modules())
 
 
+@cache
+def public_things() -> set[int]:
+    """Return the identities of all public things."""
+    return {id(getattr(modules()[module], name)) for module in modules() for name in names(module)}
+
+
 def directive(module: str, name: str) -> str:
     """Return the directive that describes a public name."""
     thing, full = getattr(modules()[module], name), f"{module}.{name}"
     if inspect.isclass(thing):
-        thing.__name__ = thing.__qualname__ = name  # Sphinx describes a class under its own name alone
+        if thing.__name__ != name:  # Sphinx describes a class under its own name alone
+            thing.__name__ = thing.__qualname__ = name
         # Members of public bases are described there; those of private ones belong to the class.
-        known = {id(getattr(modules()[m], n)) for m in modules() for n in names(m)}
-        others = [
-            base.__name__
-            for base in thing.__mro__[1:]
-            if (id(base) in known or not base.__module__.startswith("microgrud"))
-            and not getattr(base, "_is_protocol", False)  # which takes no part in the check of subclasses there
-        ]
+        bases = [base for base in thing.__mro__[1:] if id(base) in public_things()]
+        others = [base for base in thing.__mro__[1:] if not base.__module__.startswith("microgrud")]
+        # Sphinx asks for subclasses of these, and a protocol does not answer.
+        excluded = [base.__name__ for base in (*bases, *others) if not getattr(base, "_is_protocol", False)]
+        shown = "   :show-inheritance:\n" if {id(base) for base in thing.__bases__} & public_things() else ""
         return (
-            f".. autoclass:: {full}\n   :members:\n   :inherited-members: {', '.join(dict.fromkeys(others))}\n"
-            "   :special-members: __call__\n   :show-inheritance:\n"
+            f".. autoclass:: {full}\n   :members:\n   :inherited-members: {', '.join(dict.fromkeys(excluded))}\n"
+            f"   :special-members: __call__\n{shown}"
         )
     if inspect.isroutine(thing) or hasattr(thing, "__wrapped__"):
         return f".. autofunction:: {full}\n"
@@ -144,7 +150,7 @@ def room(name: str) -> str:
 
 def reference() -> Iterator[tuple[str, str]]:
     """Yield the places and texts of all pages of the API."""
-    yield "api/value.rst", title("Value", "=") + directive("microgrud", "Value")
+    yield "api/value.rst", value_page()
     for module in modules():
         yield f"api/{module}.rst", page(module)
     entries = "".join(f"   {place}\n" for place in ["microgrud", "value", *list(modules())[1:]])
@@ -153,13 +159,29 @@ def reference() -> Iterator[tuple[str, str]]:
     yield "api/index.rst", title("API reference", "=") + text + f".. toctree::\n   :hidden:\n\n{entries}"
 
 
+def value_page() -> str:
+    """Return the page of Value: first what makes it a node of a graph, then the operations, which are methods too."""
+    operations = set(vars(OperationMethods))
+    members = [name for name in dir(microgrud.Value) if not name.startswith("_")]
+    text = title("Value", "=") + ".. autoclass:: microgrud.Value\n\n"
+    for heading, chosen in (
+        ("Numbers, gradients and graphs", [name for name in members if name not in operations]),
+        ("Operations as methods", [name for name in members if name in operations]),
+    ):
+        text += title(heading, "-")
+        for name in chosen:
+            kind = "method" if callable(getattr(microgrud.Value, name)) else "attribute"
+            text += f".. auto{kind}:: microgrud.Value.{name}\n\n"
+    return text
+
+
 def first_line(module: ModuleType) -> str:
     """Return the first paragraph of a module's docstring on one line."""
-    return " ".join(escaped(str(inspect.getdoc(module)).split("\n\n")[0].partition(": ")[2] or "").split())
+    return " ".join(escaped(str(inspect.getdoc(module)).split("\n\n")[0]).split())
 
 
 def escaped(text: str) -> str:
-    """Escape what docstrings, which are for reading in a terminal, do not mean as markup: |x|, **kwargs, names_."""
+    """Escape what docstrings, which are for reading in a terminal, do not mean as markup: |x|, **kwargs, excluded."""
     pieces, end = [], 0
     for code in CODE.finditer(text):
         glue = "\\ " if code[0].endswith("`") and text[code.end() : code.end() + 1].isalpha() else ""

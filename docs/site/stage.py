@@ -102,7 +102,9 @@ class Stage:
 
         pieces, end = [], 0
         for fence in FENCE.finditer(text):
-            pieces += [LINK.sub(rewritten, text[end : fence.start()]), fence[0]]
+            # In the repository a blank line ends the last output for doctest; on the page it would be a gap.
+            block = re.sub(r"\n\n(?=[`~]{3,}\s*$)", "\n", fence[0])
+            pieces += [LINK.sub(rewritten, text[end : fence.start()]), block]
             end = fence.end()
         return "".join([*pieces, LINK.sub(rewritten, text[end:])])
 
@@ -121,6 +123,7 @@ class Stage:
                 cell["outputs"], cell["execution_count"] = [], None
             if "solution" in cell["metadata"].get("tags", []):
                 cell["metadata"]["tags"].append("hide-cell")
+                cell["metadata"]["mystnb"] = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), "Solution")
         self.put(place, json.dumps(notebook).encode())
 
     def source(self, name: str) -> None:
@@ -156,9 +159,8 @@ def tracked(folder: Path) -> Iterator[Path]:
     return (p for p in folder.rglob("*") if p.is_file() and p.suffix in LANGUAGES and "__pycache__" not in p.parts)
 
 
-def stage(folder: Path) -> None:
+def stage_pages(pages: Stage) -> None:
     """Stage all pages but those of the API."""
-    pages = Stage(folder)
     start, guide = sections((ROOT / "README.md").read_text(encoding="utf-8"))
     pages.write("_start.md", start, "README.md")
     for title, text in guide.items():
@@ -176,8 +178,14 @@ def stage(folder: Path) -> None:
             pages.notebook(path)
         elif path.suffix in (".py", ".csv", ".json"):
             pages.put(f"tutorials/{path.name}", path.read_bytes())
+
+
+def stage(folder: Path) -> None:
+    """Stage all pages."""
     from reference import reference
 
+    pages = Stage(folder)
+    stage_pages(pages)
     for place, page in reference():
         pages.put(place, page.encode())
     pages.finish()
