@@ -27,7 +27,7 @@ pytestmark = [
 DEEP = """
 import gc, sys, weakref
 import microgrud
-from microgrud import Value, grad
+from microgrud import Value, asin, grad, log, sin
 from microgrud.draw import explain
 
 assert (sys.platform, microgrud.backend) == ("emscripten", "python")
@@ -52,6 +52,11 @@ for _ in range(4_000):
     y = (y + y) * 0.5
 assert explain(y, x).path_count == 2**4_000
 assert grad(lambda x: sum([x] * 20_000))(2.0) == 20_000.0
+for f, x, wanted in ((log, -1.0, "x > 0"), (asin, 2.0, "-1 <= x <= 1"), (sin, float("inf"), "a finite x")):
+    try:
+        f(Value(x))
+    except ValueError as error:  # Python 3.14 has other texts
+        assert str(error) == f"{f.__name__}({x}): expected {wanted}, got {x}", error
 assert grad(grad(lambda x: x**3))(2.0) == 12.0
 print("freed")
 """

@@ -148,8 +148,9 @@ class Operation:
     def _reason(self, operands: Sequence[Number], error: Exception) -> str:
         if isinstance(error, ZeroDivisionError):
             return "division by zero; expected a divisor other than 0"
-        if str(error).startswith("expected"):  # a message of our own value rules, and not one of Python's
-            return str(error)
+        text = str(error)
+        if text.startswith("expected") and not (text.startswith("expected a") and ", got " in text):
+            return text  # of our own value rules, and not of Python 3.14: "expected a positive input, got -1.0"
         xs: list[Number] = [getattr(operand, "_data", operand) for operand in operands]
         intervals = self._intervals(len(xs))
         names = ["x"] if len(xs) == 1 else [f"operand {i + 1}" for i in range(len(xs))]
@@ -161,7 +162,7 @@ class Operation:
                 return f"expected a finite {name}, got {x}"
         if isinstance(error, OverflowError):
             return "the result is too large for a float; scale the operands down, or clip them"
-        return str(error)
+        return text
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
