@@ -104,7 +104,11 @@ def test_solutions_are_folded_and_outputs_left_to_the_build(site_tool, tmp_path:
 
 @pytest.fixture
 def small_site(tmp_path: Path) -> Path:
-    (tmp_path / "a.html").write_text('<p id="here"><a href="b.html#there">b</a> <a href="#here">a</a></p>')
+    (tmp_path.parent / "outside.html").write_text("")
+    (tmp_path / "a.html").write_text('<a href="playground/index.html">built where npm is</a>')
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "a.html").write_text('<a href="../a.html">a</a>')
+    (tmp_path / "a2.html").write_text('<p id="here"><a href="b.html#there">b</a> <a href="#here">a</a></p>')
     (tmp_path / "b.html").write_text('<h1 id="there"><img src="b.png"><a href="https://example.org">e</a></h1>')
     (tmp_path / "b.png").write_bytes(b"")
     return tmp_path
@@ -114,6 +118,7 @@ def small_site(tmp_path: Path) -> Path:
     ("fault", "said"),
     [
         ('<a href="c.html">', "c.html leads to no file"),
+        ('<a href="../outside.html">', "../outside.html leads to no file"),
         ('<a href="b.html#nowhere">', "b.html#nowhere leads to no anchor"),
         ('<a href="#nowhere">', "#nowhere leads to no anchor"),
         ('<img src="c.png">', "c.png leads to no file"),

@@ -67,6 +67,7 @@ def elsewhere(address: str) -> bool:
 
 def faults(site: Path) -> Iterator[str]:
     """Yield a line for each broken link and for everything that is loaded from elsewhere."""
+    site = site.resolve()
 
     @cache
     def page(path: Path) -> Page:
@@ -85,10 +86,9 @@ def faults(site: Path) -> Iterator[str]:
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             target = target / "index.html" if target.is_dir() else target
-            first = target.relative_to(site.resolve()).parts[0]
-            if first in FOREIGN and not (site / first).exists():
+            if any(target.is_relative_to(site / folder) and not (site / folder).exists() for folder in FOREIGN):
                 continue  # built without npm
-            if not target.exists():
+            if not target.exists() or not target.is_relative_to(site):
                 yield f"{name}: {address} leads to no file"
             elif target.suffix == ".html" and unquote(parts.fragment) not in page(target).anchors:
                 yield f"{name}: {address} leads to no anchor"
