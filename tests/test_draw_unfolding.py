@@ -182,6 +182,6 @@ def test_pictures_and_players_follow_the_theme_of_the_page(browser: Any, tmp_pat
         const picture = section.querySelector("svg");
         return [getComputedStyle(section).backgroundColor, getComputedStyle(picture).filter === "none"];
     });"""
-    for theme, expected in (("light", ["rgb(255, 255, 255)", True]), ("dark", ["rgb(22, 27, 34)", False])):
+    for theme, expected in (("light", ["rgb(255, 255, 255)", True]), ("dark", ["rgb(20, 24, 29)", False])):
         browser.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
         assert browser.execute_script(read) == [expected] * 2

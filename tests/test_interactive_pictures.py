@@ -303,6 +303,11 @@ def test_a_network_is_drawn_in_less_than_a_second_by_the_engine_in_python() -> N
     assert float(run.stdout) < 1.0
 
 
+def test_states_of_a_list_of_models_are_counted_from_1_and_are_no_steps() -> None:
+    words = str(residuals([abs, float, lambda x: 2.0 * x], XS, YS)).splitlines()
+    assert [line.partition(":")[0] for line in words] == ["state 1 of 3", "state 2 of 3", "state 3 of 3"]
+
+
 # --- all of them ---
 
 

@@ -346,7 +346,7 @@ def test_colours_follow_the_theme_and_a_narrow_page_does_not_scroll_sideways(
         colour = browser.execute_script(
             "return getComputedStyle(document.querySelector('.microgrud-live')).backgroundColor"
         )
-        assert colour == ("rgb(22, 25, 29)" if theme else "rgb(255, 255, 255)")
+        assert colour == ("rgb(20, 24, 29)" if theme else "rgb(255, 255, 255)")
         sizes = "return [...document.querySelectorAll('.plot text')].map(t => t.getBoundingClientRect().height)"
         assert min(size for size in browser.execute_script(sizes) if size) >= 11.0
 

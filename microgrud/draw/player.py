@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, overload
 
 from ..common.checks import NOT_NEGATIVE, instance, real
-from ..common.files import write_atomically
 from ..common.forking import CachedAttribute
+from ..common.pages import save_page
 from ..engine import Value
 from .drawing import check_settings
 from .fitting import MAX_NODES
@@ -17,7 +16,6 @@ from .folded_frames import folded_frames
 from .folding import view_of
 from .frames import Frame, frames_of, names_of_all
 from .player_page import Page
-from .rendering import page
 from .structure import Structure
 from .updating import update_frame
 from .value_graph import Kind, ValueGraph, local_derivatives, read_graph
@@ -93,10 +91,8 @@ class BackpropSteps(Sequence[Frame]):
             ValueError: for another extension, since a browser would not show the page.
             OSError: if the file cannot be written.
         """
-        if Path(path).suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"path: expected a name that ends in .html or .htm, got {os.fspath(path)!r}")
         title = f"The backward pass from {self._graph.names.get(self.root, 'a root')}"
-        write_atomically(path, page(title, self.html()).encode())
+        save_page(path, title, self.html())
 
     def _repr_html_(self) -> str:
         return self.html()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import importlib.metadata
 import itertools
 import os
@@ -17,6 +16,7 @@ from ..common.checks import instance
 from ..common.files import write_atomically
 from ..common.forking import Lock
 from ..common.missing import what_to_install
+from ..common.pages import save_page
 from . import dot
 from .metrics import fitted
 
@@ -160,7 +160,7 @@ class Drawing(_Digraph):  # type: ignore[misc]
         if names_page is not None and _extension(names_page) in ("html", "htm"):
             path = Path(directory or self.directory or "", names_page)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, page("A graph", self.html()).encode())
+            save_page(path, "A graph", self.html())
             return os.fspath(path)
         names_picture = outfile is None and filename is not None and _extension(filename) in _PICTURES
         if names_picture:
@@ -201,16 +201,6 @@ def keep_in_order(drawing: Drawing, column: Sequence[str]) -> None:
             rank.attr(rank="same")
             for upper, lower in itertools.pairwise(column):
                 rank.edge(upper, lower, style="invis")
-
-
-def page(title: str, body: str) -> str:
-    """Return an HTML page."""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f'<title>{html.escape(title)}</title>\n<link rel="icon" href="data:,"></head>\n<body>\n{body}</body></html>\n'
-    )
 
 
 def fitting(svg: str) -> str:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..common.pages import COLOURS, theme
+
 #: The size of a chart in its own pixels; on a page of 390 pixels its letters are 12 to 13 pixels high.
 WIDTH, HEIGHT, LETTER = 420, 310, 8.0
 #: The largest number that is drawn: sums and differences of drawn numbers must not overflow.
@@ -18,31 +20,21 @@ _LARGEST = 1e250
 #: A logarithmic axis shows more from this ratio of the largest to the smallest number on.
 _WIDE = 10.0
 
-#: The colours on a light and on a dark ground; those of the curves and classes are from the palette of Okabe and Ito.
-COLOURS = {
-    "paper": ("#ffffff", "#14181d"), "ink": ("#1f2328", "#e6edf3"), "faint": ("#59636e", "#a3adb8"),
-    "grid": ("#dfe3e8", "#30363d"), "c0": ("#0072b2", "#56b4e9"), "c1": ("#c04f00", "#f0903f"),
-    "c2": ("#007a5a", "#2fc79a"), "c3": ("#a3457a", "#e29bc4"), "c4": ("#6b5200", "#d6b84c"),
-    "c5": ("#3a3f45", "#c4ccd4"),
-}  # fmt: skip
 #: The number of colours and dashes for curves and classes.
 SERIES = 6
 DASHES = ("", "7 4", "2 3", "9 3 2 3", "14 4", "4 2 1 2 1 2")
-_DARK = "".join(f"--mg-{name}:{dark};" for name, (_, dark) in COLOURS.items())
 
 
 def _rule(selector: str, *settings: tuple[str, str]) -> str:
     """Return a rule with colours: first the light one, for programs that know no variables."""
-    text = "".join(f"{key}:{COLOURS[name][0]};{key}:var(--mg-{name},{COLOURS[name][0]});" for key, name in settings)
+    text = "".join(f"{key}:{COLOURS[name][0]};{key}:var(--mg-{name});" for key, name in settings)
     return f".microgrud {selector}{{{text}}}\n"
 
 
-#: The theme's own switch in Sphinx, JupyterLab, VS Code and Colab comes before the preference of the system.
+#: The style of all charts; those of sections around charts have their colours from it, too.
 STYLE = (
-    "@media(prefers-color-scheme:dark){.microgrud:not(:is([data-theme=light],[data-jp-theme-light=true],.vscode-light,"
-    f"[theme=light]) *){{{_DARK}}}}}\n"
-    f":is([data-theme=dark],[data-jp-theme-light=false],.vscode-dark,[theme=dark]) .microgrud{{{_DARK}}}\n"
-    ".microgrud{font:15px system-ui,sans-serif}\n"
+    theme(".microgrud", COLOURS)
+    + ".microgrud{font:15px system-ui,sans-serif}\n"
     + _rule("text", ("fill", "ink"))
     + _rule(".paper", ("fill", "paper"))
     + _rule(".grid", ("stroke", "grid"))

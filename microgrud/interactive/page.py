@@ -9,22 +9,11 @@ import os
 import re
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
 from string import Template
 from typing import Any, ClassVar
 
-from ..common.files import write_atomically
+from ..common.pages import COLOURS, CONTROLS, save_page, theme
 from .program import javascript
-
-#: Colours of paper, ink and curves. Those of the curves are from the palette of Okabe and Ito, darker or lighter.
-_LIGHT = (
-    "--paper:#fff;--ink:#1f2328;--faint:#57606a;--line:#d8dee4;--button:#f3f5f7;--focus:#0b62c4;"
-    "--c0:#0072b2;--c1:#c04f00;--c2:#007a57;--c3:#a6004f;--c4:#6b4fa0;--c5:#7a6400;color-scheme:light;"
-)
-_DARK = (
-    "--paper:#16191d;--ink:#e6edf3;--faint:#9da7b1;--line:#3d444d;--button:#262c33;--focus:#79c0ff;"
-    "--c0:#56b4e9;--c1:#ff9a52;--c2:#35c79b;--c3:#f08bc0;--c4:#b9a2ec;--c5:#d9c250;color-scheme:dark;"
-)
 
 
 def source(name: str) -> str:
@@ -39,7 +28,8 @@ def compact(text: str) -> str:
 
 def style() -> str:
     """Return the style of all widgets, with the colours of light and dark pages in the places where each holds."""
-    return Template(compact(source("live.css"))).substitute(light=_LIGHT, dark=_DARK)
+    light = "".join(f"--mg-{name}:{colour};" for name, (colour, _) in COLOURS.items())
+    return theme(".microgrud-live", COLOURS | CONTROLS) + Template(compact(source("live.css"))).substitute(light=light)
 
 
 class Widget:
@@ -99,16 +89,7 @@ class Widget:
             ValueError: for another extension, since a browser would not show the page.
             OSError: if the file cannot be written.
         """
-        if Path(path).suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"path: expected a name that ends in .html or .htm, got {os.fspath(path)!r}")
-        page = (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            '<meta name="color-scheme" content="light dark">\n'
-            f'<title>{html.escape(self._title())}</title>\n<link rel="icon" href="data:,"></head>\n'
-            f"<body>\n{self.html()}</body></html>\n"
-        )
-        write_atomically(path, page.encode())
+        save_page(path, self._title(), self.html())
 
     def _repr_html_(self) -> str:
         return self.html()

@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 from ..common.files import write_atomically
+from ..common.pages import page
 from .charts import escaped
 
 #: The most frames of a player; of more states, evenly spaced ones are shown, with the first and the last.
@@ -78,14 +79,8 @@ class Picture:
         suffix = Path(path).suffix.lower()
         if suffix not in (".svg", ".html", ".htm"):
             raise ValueError(f"save: path: expected a name that ends in .svg, .html or .htm, got {os.fspath(path)!r}")
-        page = (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            '<meta name="color-scheme" content="light dark">\n'
-            f'<title>{html.escape(self._label)}</title>\n<link rel="icon" href="data:,"></head>\n'
-            f"<body>\n{self.html()}</body></html>\n"
-        )
-        write_atomically(path, (self.svg() if suffix == ".svg" else page).encode())
+        text = self.svg() if suffix == ".svg" else page(self._label, self.html())
+        write_atomically(path, text.encode())
 
     def __repr__(self) -> str:
         count = len(self)

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..common.checks import ANY, optional, real, whole
 from ..common.numbers import as_float, as_sequence
+from ..common.pages import COLOURS
 from ..common.words import counted
-from .charts import COLOURS, SERIES, Axis, Legend, axis_of, chart, frame, line, marks, pixel
+from .charts import SERIES, Axis, Legend, axis_of, chart, frame, line, marks, pixel
 from .heatmap import contour, png
 from .states import Model, Models, States, outputs
 

@@ -90,7 +90,11 @@ class States(Picture):
         """Return the beginning of a sentence: the name of the state, or the step if there are several."""
         if self._names:
             return f"{self._names[state]}: "
-        return f"{self._unit} {self._steps[state]} of {self._steps[-1]}: " if len(self) > 1 else ""
+        if len(self) == 1:
+            return ""
+        if self._model is None:
+            return f"state {state + 1} of {len(self)}: "
+        return f"{self._unit} {self._steps[state]} of {self._steps[-1]}: "
 
     def _evaluate(self, model: Model) -> Any:
         raise NotImplementedError
