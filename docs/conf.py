@@ -19,7 +19,7 @@ if CHOSEN is not None:
     os.environ["MICROGRUD_BACKEND"] = CHOSEN
 
 project = "microgrud"
-copyright = "the microgrud authors"
+copyright = "the microgrud developers"
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",

@@ -16,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build"
 #: What the outputs of notebooks depend on, beside the notebooks.
-PROGRAMS = ["microgrud/**/*.py", "microgrud/_native/src/**/*.[ch]", "microgrud/**/*.html", "notebooks/*.py", "setup.py"]
+PROGRAMS = [f"microgrud/**/*.{ending}" for ending in ("py", "c", "h", "html", "css", "js")]
+PROGRAMS += ["notebooks/*.py", "setup.py"]
 
 
 def cache(name: str, patterns: list[str]) -> Path:
