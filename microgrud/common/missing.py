@@ -15,7 +15,7 @@ _PROGRAMS = {"graphviz-pure"}
 def absent(*packages: str) -> list[str]:
     """Return those of the packages that are not installed, by the names that pip knows.
 
-    >>> absent("pip", "scikit-unlearn")
+    >>> absent("pytest", "scikit-unlearn")
     ['scikit-unlearn']
     """
     import importlib.metadata  # not needed by `import microgrud`

@@ -84,7 +84,6 @@ def draw(
         in the page that `.render("graph.html")` writes, a folded box opens in place by a click.
 
     Raises:
-        ImportError: without the extra `draw`.
         TypeError, ValueError: for invalid arguments.
 
     >>> x = Value(3.0, label="x")

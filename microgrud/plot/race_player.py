@@ -112,7 +112,7 @@ class RacePlayer(Picture):
         (across, up), (steps, heights) = self._ground, self._chart
         places, losses = self._pixels()
         names = [shortened(name, _NAME) for name in self._places]
-        ends = [End(run[-1], name, _look(k)) for k, (name, run) in enumerate(zip(names, losses))]
+        ends = [End(run[-1], name, _style(k)) for k, (name, run) in enumerate(zip(names, losses))]
         loss = f"loss{LOG_NOTE if self._up.log else ''}"
         # The elements that move are in the order of `_frames`.
         body = axes(across, up, "".join(self._relief()) + _moving(places, state), self._surface.plane.labels)
@@ -150,7 +150,7 @@ class RacePlayer(Picture):
         yield f'<path class="ink" fill="none" opacity="0.35" d="{pieces}"/>'
 
 
-def _look(k: int) -> str:
+def _style(k: int) -> str:
     return f'class="c{k % SERIES}" fill="none" stroke-width="2.2" stroke-dasharray="{DASHES[k % SERIES]}"'
 
 
@@ -160,7 +160,7 @@ def _moving(runs: list[Run], state: int) -> str:
     for k, run in enumerate(runs):
         x, y = run[min(state, len(run) - 1)]
         parts.append(
-            f'<path {_look(k)} data-slot="d" data-grows="" d="{line(run[: state + 1])}"/><path class="f{k % SERIES}" '
+            f'<path {_style(k)} data-slot="d" data-grows="" d="{line(run[: state + 1])}"/><path class="f{k % SERIES}" '
             f'data-slot="transform" d="{marks(k, [(0.0, 0.0)])}" transform="translate({pixel(x)} {pixel(y)})"/>'
         )
     return "".join(parts)
