@@ -92,7 +92,7 @@ class TrainingPanel {
 
   remember() {
     this.walk.push(flat(this.network.layers));
-    if (this.walk.length > MOST_WALK) { this.walk = this.walk.filter((_, k) => k === 0 || k % 2); }
+    if (this.walk.length > MOST_WALK) { this.walk = this.walk.filter((_, k) => k % 2 === 0); }
   }
 
   async run() {
