@@ -79,9 +79,10 @@ def _order(answer: Any) -> None:
     users = {"x": ["s"], "s": ["square", "cube"], "square": ["cube", "result"]}
     users |= {"cube": ["result"], "result": []}
     order = result("your function", answer)
-    if not isinstance(order, list) or sorted(map(str, order)) != sorted(users):
+    if not isinstance(order, (list, tuple)) or sorted(map(str, order)) != sorted(users):
         raise NotYetError(
-            f"your function returned {order!r}; expected a list of {[*users]}."
+            f"your function returned {order!r}; expected a list of the five names "
+            f"{', '.join(users)}, each once."
         )
     for k, name in enumerate(order):
         for user in users[name]:
@@ -158,7 +159,7 @@ def _value(answer: Any) -> None:
                 "How fast does a number change with itself?"
             )
         for letter, leaf, grad in zip("abc", leaves, grads):
-            _grad(name, letter, leaf, grad, why)
+            _grad(f"{name} with a = 2, b = -0.3, c = 0.2", letter, leaf, grad, why)
     _shared(answer)
 
 
