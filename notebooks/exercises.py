@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -236,10 +237,14 @@ def _one_step(answer: Any) -> None:
             raise NotYetError(text)
     if not (close(w.data, 2.6) and close(b.data, 0.8)):
         raise NotYetError(f"{said}; {slopes}")
-    run("your function", answer, loss, [w, b], 0.05)
-    if not (close(w.data, 2.4) and close(b.data, 0.7)):
+    run("your function", answer, loss, [w, b], 0.025)
+    if close(w.data, 2.4) and close(b.data, 0.7):
         raise NotYetError(
-            f"the first step is right, the second leads to w = {shown(w)}; expected 2.4. "
+            "the first step is right, the second takes the rate 0.05 again; it was called with 0.025."
+        )
+    if not (close(w.data, 2.5) and close(b.data, 0.75)):
+        raise NotYetError(
+            f"the first step is right, the second leads to w = {shown(w)}; expected 2.5. "
             "What is in `.grad` before the second backward pass?"
         )
 
@@ -293,6 +298,13 @@ def _walk(answer: Any) -> None:
             (_end(start, rate, steps - 1), "Yours is a step short."),
             (_end(start, rate, steps + 1), "Yours takes a step too many."),
             (anything, f"The first step leads to {shown(_end(start, rate, 1))}."),
+        )
+    flat = number(
+        "your function, for a slope of 0 everywhere,", answer, lambda x: 0.0, 4.0, 0.25, 3
+    )
+    if not close(flat, 4.0):
+        raise NotYetError(
+            f"where the slope is 0 everywhere, your walk leads from 4 to {shown(flat)}: call slope(x)."
         )
 
 
@@ -372,6 +384,34 @@ def _batches(answer: Any) -> None:
             raise NotYetError(f"{case} your batches have {sizes} samples.")
         if count == 10 and flat == samples:
             raise NotYetError(f"{case} the order is the given one: shuffle by rng.")
+    _shuffled(answer)
+
+
+def _shuffled(answer: Any) -> None:
+    """Check that the order comes from the generator, that any sample may be in any batch, and that equal ones stay."""
+    samples = [0.5, 0.5, *range(2, 20)]
+
+    def batches(seed: int) -> list[list[float]]:
+        case = f"your function, for 20 samples, the size 5 and random.Random({seed}),"
+        found: list[list[float]] = result(
+            case, answer, list(samples), 5, random.Random(seed)
+        )
+        return found
+
+    first, again, other = batches(1), batches(1), batches(2)
+    if sorted(itertools.chain(*first)) != samples:
+        raise NotYetError(
+            "of two equal samples, your batches lack one, or have it more often."
+        )
+    if first != again or first == other:
+        raise NotYetError(
+            "the order has to come from rng: the same for equal generators, and another for others."
+        )
+    cuts = [sorted(samples[k : k + 5]) for k in range(0, 20, 5)]
+    if sorted(map(sorted, first)) == cuts and sorted(map(sorted, other)) == cuts:
+        raise NotYetError(
+            "each batch holds neighbours of the given order: shuffle first, and cut then."
+        )
 
 
 @_exercise(13)
@@ -382,6 +422,8 @@ def _early_stopping(answer: Any) -> None:
         (losses, 3, 5),
         (losses, 5, 9),
         ([2.0, 1.0], 3, 1),
+        ([3.0, 4.0, 3.5, 3.2, 1.0], 2, 0),
+        ([3.0, 3.0, 3.0, 1.0], 2, 0),
     ):
         case = f"the losses {shown(values)} and the patience {patience}"
         compare(

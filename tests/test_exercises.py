@@ -93,6 +93,7 @@ WRONG = [
     (8, "walk(more=1)", "a step too many"),
     (8, "walk(more=-1)", "a step short"),
     (8, "lambda slope, x, rate, steps: x - steps * rate * slope(x)", "that of the start"),
+    (8, "lambda slope, x, rate, steps: x * (1 - 2 * rate) ** steps", "call slope(x)"),
     (9, "lambda curvature: 2 / curvature", "one step leads to -1"),
     (9, "lambda curvature: 0.25", "the curvature 2 is 0.25"),
     (10, "lambda slope, x, rate, keep, steps: walk()(slope, x, rate, steps)", "without momentum"),
@@ -108,6 +109,19 @@ WRONG = [
     (12, "lambda samples, size, rng: rng.shuffle(samples) or [samples]", "changes the caller"),
     (12, "lambda samples, size, rng: [[x] for x in samples]", "batches have [1, 1"),
     (12, "lambda samples, size, rng: samples", "a list of lists"),
+    (12, "batches(lambda samples, rng: samples.reverse())", "from rng"),
+    (12, "batches(lambda samples, rng: random.Random(3).shuffle(samples))", "from rng"),
+    (
+        12,
+        "lambda samples, size, rng: batches(lambda xs, rng: rng.shuffle(xs))({*samples}, size, rng)",
+        "two equal samples",
+    ),
+    (
+        12,
+        "lambda samples, size, rng: [rng.sample(b, len(b)) for b in batches(lambda xs, rng: None)(samples, size, rng)]",
+        "neighbours",
+    ),
+    (13, "rises_in_a_row", "expected 0"),
     (13, "lambda losses, patience: losses.index(min(losses))", "before it sees the later"),
     (13, "lambda losses, patience: 2 + patience", "Which epoch had the best"),
     (13, "lambda losses, patience: min(losses[:3])", "not its loss"),
@@ -125,11 +139,33 @@ def walk(sign: int = -1, more: int = 0) -> Callable[..., float]:
     return walked
 
 
+def batches(shuffle: Callable[..., None]) -> Callable[..., list[list[float]]]:
+    """Return a function that puts samples into an order and cuts them into batches."""
+
+    def cut(samples: list[float], size: int, rng: random.Random) -> list[list[float]]:
+        copied = [*samples]
+        shuffle(copied, rng)
+        return [copied[k : k + size] for k in range(0, len(copied), size)]
+
+    return cut
+
+
+def rises_in_a_row(losses: list[float], patience: int) -> int:
+    """Return the best epoch of a training that stops after losses that rise, not after losses that bring no record."""
+    best = rises = 0
+    for epoch in range(1, len(losses)):
+        best = epoch if losses[epoch] < losses[best] else best
+        rises = rises + 1 if losses[epoch] >= losses[epoch - 1] else 0
+        if rises == patience:
+            break
+    return best
+
+
 @pytest.mark.parametrize(("number", "answer", "words"), WRONG)
 def test_a_wrong_answer_gets_a_hint_and_does_not_pass(
     number: int, answer: str, words: str, check: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    check(eval(answer, {"walk": walk}), number)
+    check(eval(answer, {"walk": walk, "batches": batches, "rises_in_a_row": rises_in_a_row, "random": random}), number)
     text = said(capsys)
     assert text.startswith(f"exercise {number}: not yet: ")
     assert words in text
@@ -179,6 +215,7 @@ check(exercise_6)
         ("p.zero_grad()", "pass", "before the second backward pass"),
         ("-=", "+=", "uphill"),
         ("learning_rate * ", "", "whole gradients"),
+        ("learning_rate * p.grad", "0.05 * p.grad", "called with 0.025"),
         ("p.data -= learning_rate * p.grad", "p = p - learning_rate * p.grad", "have not changed"),
         ("p.data -=", "parameters[0].data -=", "led from w = 3"),
         ("    loss().backward()", "    loss.backward()", "raised AttributeError"),
