@@ -123,6 +123,14 @@ def test_what_cannot_be_a_program_is_an_error_that_says_why(f: Any, words: str) 
         program(f, points)
 
 
+def test_a_compiled_function_may_differ_from_its_program_in_last_digits() -> None:
+    square = mg.compile(lambda x: x * x + 1.0)
+    found = program(lambda x: square(x) * x, [[0.1 * k] for k in range(-9, 10)])
+    for x in (0.3, 0.7, -5.0):
+        value, (slope,) = found.evaluate([x])  # type: ignore[misc]
+        assert (value, slope) == pytest.approx((x**3 + x, 3.0 * x * x + 1.0), rel=1e-14)
+
+
 def test_a_function_that_catches_the_error_of_an_operation_is_refused() -> None:
     def guarded(x: Any) -> Any:
         try:

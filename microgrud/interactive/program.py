@@ -140,10 +140,12 @@ class Program:
             wanted = self.value_and_gradient(point)
         except (ValueError, ArithmeticError):
             return
-        if repr(self.evaluate(point)) != repr(wanted):
+        found = self.evaluate(point)
+        # A replay of a compiled function inside f adds in another order than a program: last digits may differ.
+        if found is None or not all(map(_near, (found[0], *found[1]), (wanted[0], *wanted[1]))):
             raise ProgramError(
                 f"expected a function of its inputs alone, without random numbers or state; at {tuple(point)} it gives "
-                f"{wanted}, and a recording of it {self.evaluate(point)}"
+                f"{wanted}, and a recording of it {found}"
             )
 
     def data(self) -> list[dict[str, Any]]:
@@ -165,6 +167,10 @@ class Program:
             }
             for path in self.paths
         ]
+
+
+def _near(x: float, y: float) -> bool:
+    return math.isclose(x, y, rel_tol=1e-9) or repr(x) == repr(y)  # nan is nan
 
 
 def program(f: Callable[..., Any], points: Iterable[Sequence[float]]) -> Program:
