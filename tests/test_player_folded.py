@@ -106,6 +106,11 @@ def test_parameters_without_a_gradient_are_not_updated() -> None:
     assert steps[-1].sentence == "The update changes nothing: no parameter received a gradient."
 
 
+def test_a_root_that_is_a_parameter_is_updated_as_by_sgd() -> None:
+    w = Value(2.0, label="w")
+    assert backprop_steps(w, parameters=[w], lr=0.5)[-1].data == {w: 1.5}
+
+
 def test_the_update_of_a_large_graph_counts_the_parameters_that_it_does_not_write() -> None:
     loss, model = network()
     steps = backprop_steps(loss, parameters=model, lr=0.5)

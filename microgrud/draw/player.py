@@ -18,7 +18,7 @@ from .frames import Frame, frames_of, names_of_all
 from .player_page import Page
 from .structure import Structure
 from .updating import update_frame
-from .value_graph import Kind, ValueGraph, local_derivatives, read_graph
+from .value_graph import ValueGraph, local_derivatives, read_graph
 
 #: Maximum number of boxes of operations in a folded graph, so that all of them are in sight.
 _MOST_PARTS = 8
@@ -54,8 +54,7 @@ class BackpropSteps(Sequence[Frame]):
             graph.names = names_of_all(graph)
             self.frames = frames_of(root, graph, self._slopes)
         if lr is not None:
-            parameters = [x for x in graph.order if graph.kinds[x] is Kind.PARAMETER]
-            self.frames.append(update_frame(graph, parameters, lr, self.frames[-1]))
+            self.frames.append(update_frame(graph, graph.parameters, lr, self.frames[-1]))
 
     @overload
     def __getitem__(self, index: int) -> Frame: ...

@@ -35,6 +35,7 @@ class ValueGraph:
         names: the names of the nodes that have one.
         differentiated: the nodes that a backward pass has visited: those with a grad other than 0, and every node that
             these depend on. The grad of other nodes is drawn as a dash.
+        parameters: the leaves that are parameters, a root among them too.
     """
 
     roots: list[Value]
@@ -42,6 +43,7 @@ class ValueGraph:
     kinds: dict[Value, Kind] = field(default_factory=dict)
     names: dict[Value, str] = field(default_factory=dict)
     differentiated: set[Value] = field(default_factory=set)
+    parameters: list[Value] = field(default_factory=list)
 
 
 def read_graph(
@@ -86,6 +88,7 @@ def read_graph(
         name = node.label if node.label != "" else own_names.get(node, "")
         if name != "":
             graph.names[node] = str(name)
+    graph.parameters = [x for x in order if x.is_leaf and x in known_parameters]
     graph.kinds.update(dict.fromkeys(roots, Kind.ROOT))
     return graph
 
