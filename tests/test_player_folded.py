@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from test_player import browser  # noqa: F401
 
 from microgrud import Value, mean, tanh
-from microgrud.draw import BackpropSteps, backprop_steps
+from microgrud.draw import BackpropSteps, backprop_steps, draw
 from microgrud.draw.style import short
 from microgrud.engine import topological_order
 from microgrud.nn import MLP
@@ -56,6 +57,21 @@ def test_a_large_graph_has_a_step_for_each_box_and_the_gradients_of_the_engine()
     )
     assert all(p in steps[1].grads for p in last)
     assert not any(p in steps[1].grads for p in model.layers[0].parameters())
+
+
+def test_the_range_of_grads_holds_those_of_0_and_names_nan() -> None:
+    xs = [Value(float(k)) for k in range(-1, 29)]  # two dead units
+    dead = sum((x * 2.0).relu() for x in xs)
+    broken = sum(x * (math.nan if x is xs[7] else 2.0) for x in xs)
+    for root, words, exactly in ((dead, "0 to 2", "0.0 to 2.0"), (broken, "2, nan", "2.0, nan")):
+        assert isinstance(root, Value)
+        page = backprop_steps(root, max_nodes=1).html()
+        assert f'"{words}"' in page
+        assert f'"{exactly}"' in page
+        root.backward()
+        assert f">{words}<" in draw(root, max_nodes=3).source
+        for x in topological_order(root):
+            x.grad = 0.0
 
 
 @settings(max_examples=50)

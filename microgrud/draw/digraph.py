@@ -11,7 +11,21 @@ from ..common.words import counted
 from ..engine import Value
 from .folding import Box, Group, View
 from .rendering import Drawing, keep_in_order
-from .style import BOX_STYLES, FAINT, PORTS, caption, escaped, literal, plain, short, spread, table, tint
+from .style import (
+    BOX_STYLES,
+    FAINT,
+    PORTS,
+    caption,
+    escaped,
+    grads_of,
+    literal,
+    plain,
+    short,
+    spread,
+    strongest,
+    table,
+    tint,
+)
 from .value_graph import Kind, is_dot, local_derivatives, shown_operands, summarise
 
 #: Maximum number of operations named in the box for the nodes that are not drawn.
@@ -242,13 +256,12 @@ class GraphWriter:
     def _ranges(self, name: str, nodes: Sequence[Value]) -> list[str]:
         """Return a row with the range of the data of nodes, and one with that of their grads."""
         data = [self.data[x] for x in nodes]
-        grads = [self.grads[x] for x in nodes if x in self.grads]
-        strongest = max(grads, key=abs, default=0.0)
+        grads = grads_of(nodes, self.grads)
         text = spread(grads, self.digits) if grads else "\u2013"
         width = 2 * self.width + 12 if self.width else 0
         return [
             _row(name, spread(data, self.digits), width=width),
-            _row("grad" if len(data) == 1 else "grads", text, tint(strongest, self.largest), width),
+            _row("grad" if len(data) == 1 else "grads", text, tint(strongest(grads), self.largest), width),
         ]
 
     def _keep_in_order(self, groups: Sequence[Group]) -> None:

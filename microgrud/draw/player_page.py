@@ -19,7 +19,7 @@ from .folding import View
 from .frames import Frame
 from .moving import moving_picture
 from .rendering import fitting
-from .style import ACTIVE, short, spread, tint
+from .style import ACTIVE, grads_of, in_words, short, spread, strongest, tint
 from .value_graph import ValueGraph
 
 
@@ -96,11 +96,10 @@ class Page:
         for k, frame in enumerate(self.frames):
             changed = []
             for name, nodes in self.cells.items():
-                grads = [frame.grads[x] for x in nodes if x in frame.grads]
+                grads = grads_of(nodes, frame.grads)
                 exact = spread_exactly(grads) if grads else ""
                 if exact != before.get(name, ""):
-                    strongest = max(grads, key=abs)
-                    changed.append((name, spread(grads, self.digits), tint(strongest, largest), exact))
+                    changed.append((name, spread(grads, self.digits), tint(strongest(grads), largest), exact))
                     before[name] = exact
             turn, focus = self._place(frame)
             words = html.escape(frame.sentence)
@@ -132,8 +131,7 @@ class Page:
 
 def spread_exactly(numbers: Sequence[float]) -> str:
     """Write the range of numbers with all their digits."""
-    low, high = min(numbers), max(numbers)
-    return repr(low) if repr(low) == repr(high) else f"{low!r} to {high!r}"
+    return in_words(numbers, repr)
 
 
 def _json(listed: Sequence[Any]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..engine import Value
 from .value_graph import Kind
 
 
@@ -56,8 +57,33 @@ def spread(numbers: Sequence[float], digits: int) -> str:
     >>> spread([2.0, 0.5], 4), spread([1.0, 1.0], 4)
     ('0.5 to 2', '1')
     """
-    low, high = short(min(numbers), digits), short(max(numbers), digits)
-    return low if low == high else f"{low} to {high}"
+    return in_words(numbers, lambda x: short(x, digits))
+
+
+def in_words(numbers: Sequence[float], written: Callable[[float], str]) -> str:
+    """Write the range of numbers, each as a function writes it; NaN belongs to no range, and is named after it.
+
+    >>> in_words([2.0, math.nan, 0.5], repr), in_words([math.nan], repr)
+    ('0.5 to 2.0, nan', 'nan')
+    """
+    known = [x for x in numbers if not math.isnan(x)]
+    ends = [written(min(known)), written(max(known))] if known else []
+    words = " to ".join(dict.fromkeys(ends))
+    return ", ".join([words] * bool(known) + ["nan"] * (len(known) < len(numbers)))
+
+
+def grads_of(nodes: Sequence[Value], grads: Mapping[Value, float]) -> list[float]:
+    """Return the grads of nodes: 0 for those that have received nothing, and an empty list if none has."""
+    return [grads.get(x, 0.0) for x in nodes] if any(x in grads for x in nodes) else []
+
+
+def strongest(grads: Sequence[float]) -> float:
+    """Return the number furthest from 0, which colours the range of grads: 0 if there is none.
+
+    >>> strongest([math.nan, -2.0, 1.0])
+    -2.0
+    """
+    return max((x for x in grads if not math.isnan(x)), key=abs, default=0.0)
 
 
 def tint(grad: float, largest: float) -> str:
