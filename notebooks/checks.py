@@ -1,12 +1,13 @@
-"""Check the exercises of notebooks 1 to 3: `check(exercise_1)` prints what an answer lacks."""
+"""Check the exercises of the notebooks: `check(exercise_1)` prints what an answer lacks."""
 
 from __future__ import annotations
 
 import textwrap
 from typing import Any
 
-from exercises import EXERCISES
-from hints import NotYetError
+import exercises  # noqa: F401  (registers the checks of notebooks 1 to 3)
+import later_exercises  # noqa: F401  (registers those of notebooks 4 to 6)
+from hints import EXERCISES, NotYetError
 
 
 def check(answer: Any, exercise: int | None = None) -> None:

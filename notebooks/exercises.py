@@ -10,26 +10,22 @@ from typing import Any
 
 from microgrud import Value
 
-from hints import NotYetError, anything, close, compare, number, result, run, shown
-
-#: By the number of an exercise, a function that raises a NotYetError for a wrong answer.
-EXERCISES: dict[int, Callable[[Any], None]] = {}
-
-
-def _exercise(k: int) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Register the check of an exercise."""
-
-    def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
-        EXERCISES[k] = function
-        return function
-
-    return register
-
+from hints import (
+    NotYetError,
+    anything,
+    close,
+    compare,
+    exercise,
+    number,
+    result,
+    run,
+    shown,
+)
 
 # --- notebook 1 ---
 
 
-@_exercise(1)
+@exercise(1)
 def _slope(answer: Any) -> None:
     functions: dict[str, Callable[[float], float]] = {
         "x * x": lambda x: x * x,
@@ -58,7 +54,7 @@ def _slope(answer: Any) -> None:
         )
 
 
-@_exercise(2)
+@exercise(2)
 def _chain_rule(answer: Any) -> None:
     for x in (1.0, -2.0, 0.5):
         u = 3.0 * x + 1.0
@@ -75,7 +71,7 @@ def _chain_rule(answer: Any) -> None:
         )
 
 
-@_exercise(3)
+@exercise(3)
 def _order(answer: Any) -> None:
     users = {"x": ["s"], "s": ["square", "cube"], "square": ["cube", "result"]}
     users |= {"cube": ["result"], "result": []}
@@ -94,7 +90,7 @@ def _order(answer: Any) -> None:
                 )
 
 
-@_exercise(4)
+@exercise(4)
 def _paths(answer: Any) -> None:
     for x in (3.0, -2.0):
         got = result(f"your function, for x = {x:g},", answer, x)
@@ -120,7 +116,7 @@ def _paths(answer: Any) -> None:
             )
 
 
-@_exercise(5)
+@exercise(5)
 def _value(answer: Any) -> None:
     if not isinstance(answer, type):
         raise NotYetError(
@@ -217,7 +213,7 @@ def _grad(name: str, leaf: str, node: Any, truth: float, why: str) -> None:
         )
 
 
-@_exercise(6)
+@exercise(6)
 def _one_step(answer: Any) -> None:
     w, b = Value(3.0), Value(1.0)
 
@@ -252,7 +248,7 @@ def _one_step(answer: Any) -> None:
 # --- notebook 2 ---
 
 
-@_exercise(7)
+@exercise(7)
 def _mean_squared_error(answer: Any) -> None:
     cases = ([1.0, 2.0, 6.0], [2.0, 2.0, 3.0]), ([1.0, -1.0], [0.0, 0.0]), ([0.5], [2.5])
     for predictions, targets in cases:
@@ -284,7 +280,7 @@ def _end(x: float, rate: float, steps: int, momentum: float = 0.0) -> float:
     return x
 
 
-@_exercise(8)
+@exercise(8)
 def _walk(answer: Any) -> None:
     for start, rate, steps in ((4.0, 0.25, 3), (-1.0, 0.1, 20), (2.0, 0.5, 0)):
         case = f"slope(x) = 2 * x, start {start:g}, rate {rate:g}, steps {steps}"
@@ -308,7 +304,7 @@ def _walk(answer: Any) -> None:
         )
 
 
-@_exercise(9)
+@exercise(9)
 def _best_rate(answer: Any) -> None:
     for curvature in (4.0, 2.0, 50.0):
         rate = number(f"your function, for the curvature {curvature:g},", answer, curvature)
@@ -320,7 +316,7 @@ def _best_rate(answer: Any) -> None:
             )
 
 
-@_exercise(10)
+@exercise(10)
 def _momentum(answer: Any) -> None:
     for momentum, steps in ((0.5, 1), (0.5, 2), (0.9, 10), (0.0, 3)):
         case = f"slope(x) = 2 * x, start 4, rate 0.1, momentum {momentum:g}, steps {steps}"
@@ -344,7 +340,7 @@ def _momentum(answer: Any) -> None:
 # --- notebook 3 ---
 
 
-@_exercise(11)
+@exercise(11)
 def _parameters(answer: Any) -> None:
     for inputs, sizes in ((2, [3]), (2, [4, 4, 1]), (30, [16, 16, 3])):
         case = f"{inputs} inputs and layers of {sizes}"
@@ -359,7 +355,7 @@ def _parameters(answer: Any) -> None:
         )
 
 
-@_exercise(12)
+@exercise(12)
 def _batches(answer: Any) -> None:
     for count, size in ((10, 5), (7, 3), (2, 4)):
         samples, case = list(range(count)), f"for {count} samples and the size {size}"
@@ -414,7 +410,7 @@ def _shuffled(answer: Any) -> None:
         )
 
 
-@_exercise(13)
+@exercise(13)
 def _early_stopping(answer: Any) -> None:
     losses = [5.0, 4.0, 3.0, 3.5, 3.6, 1.0, 2.0, 2.1, 2.2, 0.5]
     for values, patience, truth in (

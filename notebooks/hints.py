@@ -1,4 +1,4 @@
-"""Ask an answer to an exercise for a result, and say in words what is wrong with it."""
+"""Register the checks of exercises, ask an answer for a result, and say in words what is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ from microgrud import Value
 
 class NotYetError(Exception):
     """What an answer lacks, in words for its author."""
+
+
+#: By the number of an exercise, a function that raises a NotYetError for a wrong answer.
+EXERCISES: dict[int, Callable[[Any], None]] = {}
+
+
+def exercise(k: int) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Register the check of an exercise."""
+
+    def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
+        EXERCISES[k] = function
+        return function
+
+    return register
 
 
 def shown(x: Any) -> str:

@@ -6,6 +6,7 @@ import ast
 import math
 import random
 import re
+import statistics
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,14 +25,14 @@ def check() -> Iterator[Callable[..., None]]:
 
     yield checks.check
     sys.path.remove(str(NOTEBOOKS))
-    for name in ("checks", "exercises", "hints"):
+    for name in ("checks", "exercises", "hints", "later_exercises"):
         del sys.modules[name]
 
 
 def cells(kind: str) -> dict[int, str]:
     """Return the cells that define `exercise_N` or `solution_N` in all notebooks, by N."""
     found: dict[int, str] = {}
-    for path in sorted(NOTEBOOKS.glob("[123]*.ipynb")):
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             number = re.search(rf"^check\((?:{kind}_(\d+)|\w+, (\d+))\)$", cell.source, re.MULTILINE)
             solves = "solution" in cell.metadata.get("tags", [])
@@ -125,7 +126,68 @@ WRONG = [
     (13, "lambda losses, patience: losses.index(min(losses))", "before it sees the later"),
     (13, "lambda losses, patience: 2 + patience", "Which epoch had the best"),
     (13, "lambda losses, patience: min(losses[:3])", "not its loss"),
+    (14, "lambda train, new: scaled(new, new)", "Whose mean"),
+    (14, "lambda train, new: scaled(train + new, new)", "unknown during training"),
+    (14, "lambda train, new: [x - sum(train) / len(train) for x in new]", "divided by?"),
+    (14, "lambda train, new: [x / statistics.pstdev(train) for x in new]", "subtracted before"),
+    (14, "lambda train, new: [(x - 5.0) / 5.0 for x in new]", "square root"),
+    (14, "lambda train, new: [(x - 5.0) / statistics.stdev(train) for x in new]", "their number, 4"),
+    (14, "lambda train, new: 1.0", "a list of 3 numbers"),
+    (14, "lambda train, new: scaled(train, train)", "a list of 3 numbers"),
+    (15, "lambda scores: [math.exp(s) for s in scores]", "more than 1"),
+    (15, "lambda scores: [math.exp(s - max(scores)) for s in scores]", "add up to?"),
+    (15, "lambda scores: [s / (sum(scores) or 1.0) for s in scores]", "take exp first"),
+    (16, "lambda rows, labels: sum(r.index(max(r)) == k for r, k in zip(rows, labels))", "not their share"),
+    (16, "lambda rows, labels: sum(r.index(max(r)) != k for r, k in zip(rows, labels)) / 5", "wrong answers"),
+    (16, "lambda rows, labels: sum(r.index(min(r)) == k for r, k in zip(rows, labels)) / 5", "smallest"),
+    (16, "lambda rows, labels: sum(max(r) == k for r, k in zip(rows, labels)) / 5", "not its score"),
+    (17, "lambda train, new: new.count(max(new, key=new.count)) / len(new)", "may not choose"),
+    (17, "lambda train, new: train.count(max(train, key=train.count)) / len(train)", "on the training rows"),
+    (17, "lambda train, new: max(train, key=train.count)", "That is the answer"),
+    (17, "lambda train, new: new.count(max(train, key=train.count))", "not their share"),
+    (18, "lambda s: 1 / (1 + math.exp(s))", "grow or fall"),
+    (18, "lambda s: 1 / (1 + math.exp(-s)) - 1", "avoid the difference"),
+    (18, "lambda s: -1 / (1 + math.exp(s))", "raised OverflowError"),
+    (18, "lambda s: s", "Try a nudge"),
+    (19, "lambda x: x * x ** (x - 1)", "The exponent changes, too"),
+    (19, "lambda x: x**x * math.log(x)", "The base changes, too"),
+    (19, "lambda x: x", "their shares add up"),
+    (20, "lambda xs: xs[0] / sum(x.data for x in xs)", "where does the graph end"),
+    (20, "lambda xs: xs[0].data / sum(x.data for x in xs)", "expected a Value"),
+    (20, "lambda xs: xs[1] / sum(xs)", "expected 0.25"),
+    (20, "lambda xs: xs[0] / sum(xs) * 2 - (xs[0] / sum(xs)).data", "has the right value, and the gradient"),
+    (21, "lambda chances: sum(map(math.log, chances)) / len(chances)", "not negative"),
+    (21, "lambda chances: -sum(map(math.log, chances))", "the sum of the surprises"),
+    (21, "lambda chances: -math.log(sum(chances) / len(chances))", "of each, then the mean"),
+    (21, "lambda chances: -sum(map(math.log2, chances)) / len(chances)", "in bits"),
+    (21, "lambda chances: 1 - sum(chances) / len(chances)", "not 1 - p"),
+    (22, "attention(scale=1.0)", "the square root of 4"),
+    (22, "attention(turn=lambda x: x, norm=lambda shares: 1.0)", "What turns products into shares"),
+    (22, "attention(turn=lambda x: 1.0)", "use the query"),
+    (22, "attention(norm=max)", "expected ["),
+    (23, "lambda n, width: n * n * width", "see the last one"),
+    (23, "lambda n, width: n * (n + 1) // 2", "one query and one key"),
+    (23, "lambda n, width: n * (n - 1) // 2 * width", "see itself"),
+    (23, "lambda n, width: n * (n + 1) // 2 * width * 3", "its own part"),
+    (23, "lambda n, width: n * width", "How many keys"),
 ]
+
+
+def scaled(by: list[float], xs: list[float]) -> list[float]:
+    """Return numbers scaled by the mean and the standard deviation of others."""
+    return [(x - statistics.fmean(by)) / statistics.pstdev(by) for x in xs]
+
+
+def attention(
+    scale: float = 0.5, turn: Callable[[float], float] = math.exp, norm: Callable[[list[float]], float] = sum
+) -> Callable[..., list[float]]:
+    """Return an attention that may scale, exponentiate or normalise wrongly."""
+
+    def attended(query: list[float], keys: list[list[float]], values: list[list[float]]) -> list[float]:
+        shares = [turn(scale * sum(q * k for q, k in zip(query, key))) for key in keys]
+        return [sum(s * v for s, v in zip(shares, column)) / norm(shares) for column in zip(*values)]
+
+    return attended
 
 
 def walk(sign: int = -1, more: int = 0) -> Callable[..., float]:
@@ -165,7 +227,7 @@ def rises_in_a_row(losses: list[float], patience: int) -> int:
 def test_a_wrong_answer_gets_a_hint_and_does_not_pass(
     number: int, answer: str, words: str, check: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    check(eval(answer, {"walk": walk, "batches": batches, "rises_in_a_row": rises_in_a_row, "random": random}), number)
+    check(eval(answer, {**globals()}), number)
     text = said(capsys)
     assert text.startswith(f"exercise {number}: not yet: ")
     assert words in text
