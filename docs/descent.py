@@ -16,12 +16,12 @@ from microgrud.interactive.charts import (
     End,
     axes,
     cut,
-    figure,
     line,
     marks,
     names_at_ends,
     picture,
     pixel,
+    short,
 )
 from microgrud.optim import SGD
 
@@ -81,7 +81,7 @@ def panel(k: int, rate: float, left: float, top: float) -> str:
     frame = f"M{pixel(left)} {pixel(top + 46)}h246v134h-246z"
     return (
         f'<text x="{pixel(left)}" y="{pixel(top + 16)}" font-weight="600">rate {rate:g}: {RATES[rate]}</text>'
-        f'<text x="{pixel(left)}" y="{pixel(top + 36)}">loss {figure(losses[0])} to {figure(losses[-1])}</text>'
+        f'<text x="{pixel(left)}" y="{pixel(top + 36)}">loss {short(losses[0], 3)} to {short(losses[-1], 3)}</text>'
         f'{cut(across, up, body)}<path class="grid" fill="none" d="{frame}"/>'
     )
 

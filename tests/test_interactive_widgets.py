@@ -98,6 +98,15 @@ def test_a_tangent_has_the_slope_of_backward_and_a_secant_that_of_the_nudge() ->
     )
 
 
+def test_a_steep_tangent_passes_through_its_point() -> None:
+    found = tangent(log, at=0.01, low=0.001, high=3.0)
+    shown = found.html()
+    (outline,) = re.findall(r'data-of="tangent" d="M([^"]*)"', shown)
+    (a, b), (c, d) = (map(float, place.split()) for place in outline.split("L"))
+    x, y = map(float, re.findall(r'data-of="point" transform="translate\(([^)]*)\)', shown)[0].split())
+    assert abs((c - a) * (y - b) - (d - b) * (x - a)) / math.hypot(c - a, d - b) < 0.2
+
+
 def test_a_graph_has_a_gap_where_the_function_has_no_value() -> None:
     shown = tangent(lambda x: log(x * x - 1.0), at=2.0, low=-3.0, high=3.0)._repr_html_()
     (curve,) = re.findall(r'class="curve" d="([^"]*)"', shown)
@@ -202,6 +211,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
     [
         tangent(valley, at=1.5, nudge=0.3, low=-2.0, high=3.0),
         tangent(lambda x: log(x), at=0.5, nudge=-0.7, low=0.1, high=2.0),
+        tangent(lambda x: log(x), at=0.01, low=0.001, high=3.0),
         descent(valley, [-1.9, 0.1, 2.9], lr=0.05),
         descent(valley, 2.9, lr=[0.01, 0.1, 0.4], momentum=0.3, steps=25),
         descent(line_loss, [(-2.0, -3.0), (3.0, 4.0)], lr=[0.1, 0.51]),

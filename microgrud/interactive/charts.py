@@ -17,6 +17,8 @@ from ..common.pages import COLOURS, theme
 WIDTH, HEIGHT, LETTER = 420, 310, 8.0
 #: The largest number that is drawn: sums and differences of drawn numbers must not overflow.
 _LARGEST = 1e250
+#: The farthest that a place is from the origin of a picture, in pixels: beyond, it is out of sight anyway.
+_FAR = 1900.0
 #: A logarithmic axis shows more from this ratio of the largest to the smallest number on.
 _WIDE = 10.0
 
@@ -45,13 +47,13 @@ STYLE = (
 )  # fmt: skip
 
 
-def figure(number: float, digits: int = 3) -> str:
-    """Write a number with a few significant digits, and a minus sign as wide as a plus.
+def short(number: float, digits: int = 6) -> str:
+    """Write a number with so many significant digits, and a minus sign as wide as a plus.
 
-    >>> figure(-0.01234), figure(1234567.0), figure(3.0)
-    ('\u22120.0123', '1.23e+06', '3')
+    >>> short(-0.01234), short(1234567.0, 3), short(1e-5)
+    ('\u22120.01234', '1.23e+06', '1e\u221205')
     """
-    return f"{number:.{digits}g}".replace("-", "\u2212", 1) if not math.isnan(number) else "nan"
+    return f"{number:.{digits}g}".replace("-", "\u2212")
 
 
 def pixel(number: float) -> str:
@@ -93,12 +95,11 @@ class Axis:
     whole: bool = False
 
     def __call__(self, number: float) -> float:
-        """Return the place of a number, at most one length of the axis outside of it."""
+        """Return the place of a number, at most 1,900 pixels from the origin."""
+        low, high, x = self.low, self.high, max(min(number, _LARGEST), -_LARGEST)
         if self.log:
-            share = math.log(max(number, 1e-320) / self.low) / math.log(self.high / self.low)
-        else:
-            share = (max(min(number, _LARGEST), -_LARGEST) - self.low) / (self.high - self.low)
-        return self.start + max(-1.0, min(2.0, share)) * (self.end - self.start)
+            low, high, x = math.log10(low), math.log10(high), math.log10(max(x, 1e-320))
+        return max(-_FAR, min(_FAR, self.start + (self.end - self.start) * ((x - low) / (high - low))))
 
     def ticks(self) -> list[tuple[float, str]]:
         """Return the places of some round numbers, and the numbers in words.
@@ -113,11 +114,15 @@ class Axis:
         if not self.log and max(map(abs, numbers)) >= 1e5:  # as many as tell neighbours apart
             step = numbers[-1] - numbers[-2]
             digits = 1 + round(math.log10(max(map(abs, numbers)))) - math.floor(math.log10(step) + 1e-9)
-        return [(self(number), figure(number, digits)) for number in numbers]
+        return [(self(number), short(number, digits)) for number in numbers]
 
     def moved(self, start: float, end: float) -> Axis:
         """Return the same scale at other places."""
         return Axis(self.low, self.high, start, end, self.log, self.whole)
+
+    def data(self) -> list[float]:
+        """Return the numbers that a script needs to map as this scale does."""
+        return [self.low, self.high, self.start, self.end, float(self.log)]
 
 
 def axis_of(numbers: Iterable[float], *, log: bool = False, margin: float = 0.06) -> Axis:
@@ -133,6 +138,22 @@ def axis_of(numbers: Iterable[float], *, log: bool = False, margin: float = 0.06
         return Axis(low / factor, high * factor, 0.0, 1.0, log=True)
     extra = margin * (high - low) if high - low > 1e-9 * max(abs(low), abs(high)) else 0.1 * abs(low) or 1.0
     return Axis(low - extra, high + extra, 0.0, 1.0)
+
+
+def extent(numbers: Iterable[float], margin: float = 0.06) -> tuple[float, float]:
+    """Return limits around the finite numbers among some, which cut off poles.
+
+    >>> extent([0.0, 1.0, float("nan")], 0.5)
+    (-0.5, 1.5)
+    """
+    found = sorted(x for x in numbers if math.isfinite(x)) or [0.0]
+    last = len(found) - 1
+    low, high = found[0], found[last]
+    inner = found[last // 10], found[last - last // 10]
+    if high - low > 100.0 * (inner[1] - inner[0]) > 0.0:
+        low, high = max(low, 2.0 * inner[0] - inner[1]), min(high, 2.0 * inner[1] - inner[0])
+    room = margin * (high - low) or max(1.0, abs(high))
+    return low - room, high + room
 
 
 def asks_for_log(numbers: Iterable[float]) -> bool:
@@ -168,8 +189,10 @@ def _powers(low: float, high: float) -> list[float]:
 # --- marks ---
 
 
-def line(places: Iterable[tuple[float, float] | None]) -> str:
-    """Return the path through places, with a gap at each None; places on a straight line between others are left out.
+def line(places: Iterable[tuple[float, float] | None], *, whole: bool = False) -> str:
+    """Return the path through places, with a gap at each None.
+
+    Places on a straight line between others are left out, unless the path is to be `whole`, as a script draws it.
 
     >>> line([(0, 0), (1, 1), (2, 2), None, (3, 0), (4, 4)])
     'M0 0L2 2M3 0L4 4'
@@ -180,7 +203,7 @@ def line(places: Iterable[tuple[float, float] | None]) -> str:
             runs.append([])
             continue
         run = runs[-1]
-        if len(run) >= 2 and _straight(run[-2], run[-1], place):
+        if not whole and len(run) >= 2 and _straight(run[-2], run[-1], place):
             run.pop()
         run.append(place)
     return "".join("M" + "L".join(f"{pixel(x)} {pixel(y)}" for x, y in run) for run in runs if run)
@@ -194,17 +217,22 @@ def _straight(a: tuple[float, float], b: tuple[float, float], c: tuple[float, fl
     return abs(off) <= 0.01 * length and inside >= 0.0
 
 
+def places(points: Iterable[tuple[float, float]], across: Axis, up: Axis) -> list[tuple[float, float] | None]:
+    """Return the places of points, None where a number is not finite."""
+    return [(across(x), up(y)) if math.isfinite(x) and math.isfinite(y) else None for x, y in points]
+
+
 def marks(shape: int, places: Iterable[tuple[float, float]], size: float = 5.0) -> str:
     """Return the path of a mark at each place: a circle, square, triangle, diamond, cross or a triangle upside down."""
     r, d = size, 1.25 * size
+    s, e, f = (f"{factor * r:g}" for factor in (0.9, 0.4, 0.85))
     forms = (
-        f"m-{r} 0a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 -{2 * r} 0z",
-        f"m-{0.9 * r} -{0.9 * r}h{1.8 * r}v{1.8 * r}h-{1.8 * r}z",
-        f"m0 -{d}l{d} {2 * r}h-{2 * d}z",
-        f"m0 -{d}l{d} {d}l-{d} {d}l-{d} -{d}z",
-        f"m-{0.4 * r} -{d}h{0.8 * r}v{d - 0.4 * r}h{d - 0.4 * r}v{0.8 * r}h-{d - 0.4 * r}v{d - 0.4 * r}h-{0.8 * r}"
-        f"v-{d - 0.4 * r}h-{d - 0.4 * r}v-{0.8 * r}h{d - 0.4 * r}z",
-        f"m0 {d}l{d} -{2 * r}h-{2 * d}z",
+        f"m-{r:g} 0a{r:g} {r:g} 0 1 0 {2 * r:g} 0a{r:g} {r:g} 0 1 0 -{2 * r:g} 0z",
+        f"m-{s} -{s}h{1.8 * r:g}v{1.8 * r:g}h-{1.8 * r:g}z",
+        f"m0 -{d:g}l{d:g} {2 * r:g}h-{2 * d:g}z",
+        f"m0 -{d:g}l{d:g} {d:g}l-{d:g} {d:g}l-{d:g} -{d:g}z",
+        f"m-{e} -{d:g}h{0.8 * r:g}v{f}h{f}v{0.8 * r:g}h-{f}v{f}h-{0.8 * r:g}v-{f}h-{f}v-{0.8 * r:g}h{f}z",
+        f"m0 {d:g}l{d:g} -{2 * r:g}h-{2 * d:g}z",
     )
     return "".join(f"M{pixel(x)} {pixel(y)}{forms[shape % len(forms)]}" for x, y in places)
 
@@ -248,12 +276,16 @@ def chart(
     return picture(WIDTH, height, line_above + axes(across, up, inside, labels) + over + rows, says)
 
 
-def picture(width: float, height: float, body: str, says: str) -> str:
-    """Return a drawing with the style of all charts, which a screen reader reads as one picture with a description."""
+def picture(width: float, height: float, body: str, says: str, *, alone: bool = True) -> str:
+    """Return a drawing with the style of all charts, which a screen reader reads as one picture with a description.
+
+    One that does not stand alone has no style: its page has it already.
+    """
+    style, kind = (f"<style>\n{STYLE}</style>", ' xmlns="http://www.w3.org/2000/svg"') if alone else ("", "")
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrud" role="img" aria-label="{escaped(says)}" '
+        f'<svg{kind} class="microgrud plot" role="img" aria-label="{escaped(says)}" '
         f'viewBox="0 0 {pixel(width)} {pixel(height)}" width="{pixel(width)}" height="{pixel(height)}" '
-        f'style="max-width:100%;height:auto"><style>\n{STYLE}</style><rect class="paper" width="100%" height="100%"/>'
+        f'style="max-width:100%;height:auto">{style}<rect class="paper" width="100%" height="100%"/>'
         f"{body}</svg>"
     )
 

@@ -20,12 +20,12 @@ from .charts import (
     asks_for_log,
     axis_of,
     chart,
-    figure,
     frame,
     line,
     marks,
     names_at_ends,
     pixel,
+    short,
 )
 from .picture import Picture
 
@@ -78,10 +78,10 @@ class Curves(Picture):
         parts = []
         for name, curve in self.series.items():
             known = [x for x in curve if x is not None]
-            course = f"{figure(known[0])} to {figure(known[-1])}" if known else "no number"
+            course = f"{short(known[0], 3)} to {short(known[-1], 3)}" if known else "no number"
             if name == self.marked:
                 epoch, height = self.lowest(name)
-                course += f", lowest {figure(height)} at {self._xlabel} {epoch} of {len(curve)}"
+                course += f", lowest {short(height, 3)} at {self._xlabel} {epoch} of {len(curve)}"
             hidden = sum(not math.isfinite(x) or (self._log and x <= 0.0) for x in known)
             parts.append(f"{name}: {course}" + (f" ({counted(hidden, 'number')} not drawn)" if hidden else ""))
         return f"{self._ylabel}; {'; '.join(parts)}"

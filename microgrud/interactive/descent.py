@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 
 from ..common.checks import ANY, NOT_NEGATIVE, instance, real, whole
 from ..common.numbers import Real, as_float, is_real_scalar
+from .charts import SERIES, Axis, axes, extent, line, marks, picture, pixel, places, short
 from .heatmap import grid, heat_map
 from .page import Widget
 from .program import Program, name_of, names_of
-from .svg import MARKERS, Scale, axes, clipped, dots, extent, lines, picture, short
 from .walks import Walk, point_in_words, walk
 
 _WIDTH, _HEIGHT = 400, 310
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 388.0, 29.0, 266.0
 _POINTS = 241
-#: The most walks that a picture shows: one for each marker.
-_MOST_WALKS = len(MARKERS)
+#: The most walks that a picture shows: one for each mark.
+_MOST_WALKS = SERIES
 _MOST_STEPS = 1000
 Point = tuple[float, ...]
 
@@ -56,7 +56,7 @@ class Descent(Widget):
         self._names = names_of(f, self._dimensions)
         around = _surroundings(self.walks)
         ends = [own or found for own, found in zip(limits, around)]
-        self._x = Scale(*ends[0], _LEFT, _RIGHT)
+        self._x = Axis(*ends[0], _LEFT, _RIGHT)
         self._saved = 70.0 if len(rates) > 1 else 0.0  # the picture of the losses is lower where there are many others
         self._background = self._on_map(ends[1]) if self._dimensions == 2 else self._on_graph()
         self._program.cover([point for found in self.walks for point in (*found.positions, found.start)])
@@ -69,18 +69,18 @@ class Descent(Widget):
         seen = [loss for found in self.walks for p, loss in zip(found.positions, found.losses) if self._shows(p)]
         self._heights = [height for _, height in curve] + seen
         self._program.cover([[a] for a, _ in curve])
-        self._y = Scale(*extent(self._heights), _BOTTOM, _TOP)
-        return f'<path class="curve" d="{lines(curve, x, self._y)}"/>'
+        self._y = Axis(*extent(self._heights), _BOTTOM, _TOP)
+        return f'<path class="curve" d="{line(places(curve, x, self._y))}"/>'
 
     def _on_map(self, limits: tuple[float, float]) -> str:
         """Make the scale of the second number, and return the map of the function."""
-        self._y = Scale(*limits, _BOTTOM, _TOP)
+        self._y = Axis(*limits, _BOTTOM, _TOP)
         points = grid(self._x, self._y)
         self._heights = [self._program.value(point) for point in points]
         self._program.cover(points)
         return heat_map(self._heights, self._x, self._y)
 
-    def _scales_of_losses(self) -> tuple[Scale, Scale]:
+    def _scales_of_losses(self) -> tuple[Axis, Axis]:
         """Return the scales of the losses by step: logarithmic if all losses are positive and vary a lot."""
         losses = [loss for found in self.walks for loss in found.losses]
         finite = sorted(h for h in self._heights if math.isfinite(h)) or [0.0]
@@ -93,8 +93,8 @@ class Descent(Widget):
             room = high - low or max(1.0, abs(high))
             low, high = low - 0.06 * room, high + 0.25 * room
         return (
-            Scale(0.0, 1.03 * self.steps, _LEFT, _RIGHT),
-            Scale(low, high, _BOTTOM - self._saved, _TOP, log=log),
+            Axis(0.0, 1.03 * self.steps, _LEFT, _RIGHT),
+            Axis(low, high, _BOTTOM - self._saved, _TOP, log=log),
         )
 
     def _shows(self, point: Point) -> bool:
@@ -129,7 +129,7 @@ class Descent(Widget):
 
     def _body(self) -> str:
         pictures = [self._panel(k, rate) for k, rate in enumerate(self._rates)]
-        words = "".join(f"<li>{_key(k)}<span>{html.escape(line)}</span></li>" for k, line in enumerate(self._words()))
+        words = "".join(f"<li>{_key(k)}<span>{html.escape(said)}</span></li>" for k, said in enumerate(self._words()))
         count = len(self._rates)
         says = ["rate"] if count == 1 else [f"rate {k + 1} of {count}" for k in range(count)]
         rates = "".join(
@@ -153,24 +153,26 @@ class Descent(Widget):
         own = self._own(k)
         names = (self._names[0], f"{name_of(self.f)}({self._names[0]})") if self._dimensions == 1 else self._names
         inside = self._background + "".join(self._moving(i, self._trail(self.walks[i]), self._x, self._y) for i in own)
-        drawing = clipped(f'<g class="map">{inside}</g>' if self._dimensions == 2 else inside, self._x, self._y)
+        inside = f'<g class="map">{inside}</g>' if self._dimensions == 2 else inside
         kind = "Map" if self._dimensions == 2 else "Graph"
         says = f"{kind} of {name_of(self.f)} with the walks at one rate, whose ends are in the text below"
         caption = f'rate <span data-of="caption{k}">{short(rate, 4)}</span>'
-        plot = picture(_WIDTH, _HEIGHT, axes(self._x, self._y, names) + drawing, says)
+        plot = picture(_WIDTH, _HEIGHT, axes(self._x, self._y, inside, (names[0], names[1])), says, alone=False)
         return f"<figure><figcaption>{caption}</figcaption>{plot}</figure>"
 
     def _own(self, k: int) -> range:
         return range(k * len(self._starts), (k + 1) * len(self._starts))
 
-    def _moving(self, i: int, points: Sequence[tuple[float, float]], x: Scale, y: Scale, halo: bool = True) -> str:
+    def _moving(self, i: int, points: Sequence[tuple[float, float]], x: Axis, y: Axis, halo: bool = True) -> str:
         """Return the parts of a picture that follow a walk."""
-        outline, ball = lines(points, x, y), f"{x(points[-1][0]):.1f} {y(points[-1][1]):.1f}"
+        found = [(x(a), y(b)) for a, b in points]
+        outline, ball = line(found, whole=True), f"{pixel(found[-1][0])} {pixel(found[-1][1])}"
+        dots = "".join(f"M{pixel(a)} {pixel(b)}h0" for a, b in found)
         under = f'<path class="halo" data-line="{i}" d="{outline}"/>' if halo and self._dimensions == 2 else ""
         return (
             f'{under}<g class="c{i}"><path class="line" data-line="{i}" d="{outline}"/>'
-            f'<path class="dots" data-dots="{i}" d="{dots(points, x, y)}"/>'
-            f'<path class="ball" data-ball="{i}" transform="translate({ball})" d="{MARKERS[i]}"/></g>'
+            f'<path class="dots" data-dots="{i}" d="{dots}"/>'
+            f'<path class="ball f{i}" data-ball="{i}" transform="translate({ball})" d="{_mark(i)}"/></g>'
         )
 
     def _losses(self) -> str:
@@ -180,7 +182,7 @@ class Descent(Widget):
         inside = "".join(self._moving(i, curve, x, y, halo=False) for i, curve in enumerate(curves))
         says = "The loss of each walk by step"
         height = _HEIGHT - int(self._saved)
-        plot = picture(_WIDTH, height, axes(x, y, ("step", "loss")) + clipped(inside, x, y), says)
+        plot = picture(_WIDTH, height, axes(x, y, inside, ("step", "loss")), says, alone=False)
         return f'<figure class="losses"><figcaption>the loss at each step</figcaption>{plot}</figure>'
 
     def _settings(self) -> Mapping[str, Any]:
@@ -199,7 +201,11 @@ class Descent(Widget):
 
 def _key(k: int) -> str:
     """Return the marker of a walk, to be set before its words."""
-    return f'<svg class="key c{k}" viewBox="-9 -9 18 18" aria-hidden="true"><path d="{MARKERS[k]}"/></svg>'
+    return f'<svg class="key" viewBox="-9 -9 18 18" aria-hidden="true"><path class="f{k}" d="{_mark(k)}"/></svg>'
+
+
+def _mark(k: int) -> str:
+    return marks(k, [(0.0, 0.0)], 6.0)
 
 
 def _between(low: float, high: float, count: int) -> list[float]:

@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from .svg import Scale
+from .charts import Axis, line
 
 #: The points of the grid along each axis, and the number of contour lines.
 _POINTS = 45
@@ -19,13 +19,13 @@ Edge = tuple[tuple[int, int], tuple[int, int]]
 _COLOURS = ((49, 104, 142), (96, 158, 170), (158, 202, 190), (219, 234, 208), (252, 246, 227))
 
 
-def grid(x: Scale, y: Scale) -> list[tuple[float, float]]:
+def grid(x: Axis, y: Axis) -> list[tuple[float, float]]:
     """Return the points of the heat map, row by row from below."""
     xs, ys = ([s.low + (s.high - s.low) * k / (_POINTS - 1) for k in range(_POINTS)] for s in (x, y))
     return [(a, b) for b in ys for a in xs]
 
 
-def heat_map(heights: Sequence[float], x: Scale, y: Scale) -> str:
+def heat_map(heights: Sequence[float], x: Axis, y: Axis) -> str:
     """Return the heat map and its contour lines as SVG.
 
     Levels are such that the areas between neighbouring lines are equal: a valley shows as well as a cliff.
@@ -45,13 +45,10 @@ def heat_map(heights: Sequence[float], x: Scale, y: Scale) -> str:
         f'href="{png([[_colour(h, quantiles) for h in row] for row in reversed(rows)])}"/>'
     )
     levels = sorted({quantiles[64 * k // (_LEVELS + 1)] for k in range(1, _LEVELS + 1)})
-    column = (x.end - x.start) / (_POINTS - 1)
-    line = (y.end - y.start) / (_POINTS - 1)
-
-    def place(point: tuple[float, float]) -> str:
-        return f"{x.start + column * point[0]:.1f} {y.start + line * point[1]:.1f}"
-
-    outline = "".join("M" + "L".join(map(place, path)) for level in levels for path in contour(rows, level))
+    column, row = (x.end - x.start) / (_POINTS - 1), (y.end - y.start) / (_POINTS - 1)
+    lines = [[(x.start + column * u, y.start + row * v) for u, v in path]
+             for level in levels for path in contour(rows, level)]  # fmt: skip
+    outline = "".join(map(line, lines))
     return f'{image}<path class="contour" d="{outline}"/>'
 
 

@@ -1,4 +1,4 @@
-// What the scripts of all widgets use: numbers in words, scales, outlines and sliders, as in svg.py.
+// What the scripts of all widgets use: numbers in words, scales, outlines and sliders, as in charts.py.
 var MINUS = "\u2212";
 function short(x, digits) {
   if (x !== x || x - x !== 0) { return x !== x ? "nan" : x > 0 ? "inf" : MINUS + "inf"; }
@@ -15,11 +15,11 @@ function short(x, digits) {
 function stripped(text) { return text.indexOf(".") < 0 ? text : text.replace(/\.?0+$/, ""); }
 function pixel(scale, x) {
   var low = scale[0], high = scale[1];
-  if (scale[4]) { low = Math.log10(low); high = Math.log10(high); x = Math.log10(Math.max(x, 1e-300)); }
-  return Math.max(-4000, Math.min(4000, scale[2] + (scale[3] - scale[2]) * ((x - low) / (high - low))));
+  if (scale[4]) { low = Math.log10(low); high = Math.log10(high); x = Math.log10(Math.max(x, 1e-320)); }
+  return Math.max(-1900, Math.min(1900, scale[2] + (scale[3] - scale[2]) * ((x - low) / (high - low))));
 }
 function place(scales, point) {
-  return pixel(scales[0], point[0]).toFixed(1) + " " + pixel(scales[1], point[1]).toFixed(1);
+  return [0, 1].map(function (k) { return pixel(scales[k], point[k]).toFixed(1).replace(".0", ""); }).join(" ");
 }
 function lines(scales, points) { return points.length ? "M" + points.map(place.bind(null, scales)).join("L") : ""; }
 function dots(scales, points) { return points.map(function (p) { return "M" + place(scales, p) + "h0"; }).join(""); }

@@ -13,6 +13,7 @@ from string import Template
 from typing import Any, ClassVar
 
 from ..common.pages import COLOURS, CONTROLS, save_page, theme
+from .charts import STYLE
 from .program import javascript
 
 
@@ -29,7 +30,7 @@ def compact(text: str) -> str:
 def style() -> str:
     """Return the style of all widgets, with the colours of light and dark pages in the places where each holds."""
     light = "".join(f"--mg-{name}:{colour};" for name, (colour, _) in COLOURS.items())
-    return theme(".microgrud-live", COLOURS | CONTROLS) + Template(compact(source("live.css"))).substitute(light=light)
+    return STYLE + theme(".microgrud-live", CONTROLS) + Template(compact(source("live.css"))).substitute(light=light)
 
 
 class Widget:
@@ -74,7 +75,7 @@ class Widget:
             )
         settings = html.escape(json.dumps(self._settings(), allow_nan=False, separators=(",", ":")))
         return (
-            f'<section class="microgrud-live" role="group" aria-label="{html.escape(self._title())}" '
+            f'<section class="microgrud microgrud-live" role="group" aria-label="{html.escape(self._title())}" '
             f'data-script="{mark}" data-settings="{settings}">\n<style>\n{style()}</style>\n'
             f"{self._body()}\n{script}</section>\n"
         )

@@ -9,7 +9,7 @@ from typing import Any
 from ..common.checks import ANY, real
 from ..common.numbers import as_sequence
 from ..common.words import counted
-from .charts import Axis, Legend, axis_of, chart, figure, frame, line, marks
+from .charts import Axis, Legend, axis_of, chart, frame, line, marks, short
 from .states import Model, Models, States, outputs
 
 #: The number of places between the ends of the horizontal axis at which the prediction is evaluated.
@@ -75,7 +75,7 @@ class Residuals(States):
         return found[0]
 
     def _words(self, state: int) -> str:
-        words = f"{self._step(state)}mean squared error {figure(self.mean_squared_error(state), 4)}"
+        words = f"{self._step(state)}mean squared error {short(self.mean_squared_error(state), 4)}"
         up = self._up()
         outside = sum(not up.low <= p <= up.high for p in self._states[state][0])
         return words + (f" ({counted(outside, 'prediction')} outside of the picture)" if outside else "")

@@ -8,7 +8,11 @@ function start(root, settings) {
   root.querySelector(".controls").hidden = false;
   function line(value, slope) {
     if (value - value !== 0 || slope - slope !== 0) { return ""; }
-    return lines(scales, [low, high].map(function (end) { return [end, value + slope * (end - x)]; }));
+    var bottom = 2 * scales[1][0] - scales[1][1], top = 2 * scales[1][1] - scales[1][0];
+    return lines(scales, [low, high].map(function (end) {
+      var height = value + slope * (end - x), kept = Math.max(bottom, Math.min(top, height));
+      return [kept === height ? end : x + (kept - value) / slope, kept];
+    }));
   }
   function put(ball, at, value) {
     var seen = value - value === 0;

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 from ..common.checks import instance
 from ..common.numbers import Real, as_float
+from .charts import Axis, axes, extent, line, marks, picture, pixel, places, short
 from .page import Widget
 from .program import Program, name_of, names_of
-from .svg import MARKERS, Scale, axes, clipped, extent, lines, picture, short
 
 _WIDTH, _HEIGHT = 440, 330
 _POINTS = 241
 _POSITIONS = 400
-_BALLS = {"point": ("c0", MARKERS[0]), "nudged": ("c1", MARKERS[1])}
+_BALLS = {"point": ("f0", marks(0, [(0, 0)], 6.0)), "nudged": ("f1", marks(1, [(0, 0)], 6.0))}
 
 
 class Tangent(Widget):
@@ -48,8 +48,8 @@ class Tangent(Widget):
         self._name = names_of(f, 1)[0]
         self._of = name_of(f)
         bottom, top = extent(y for _, y in self._curve)
-        self._x = Scale(low, high, 60.0, _WIDTH - 12.0)
-        self._y = Scale(bottom, top, _HEIGHT - 44.0, 29.0)
+        self._x = Axis(low, high, 60.0, _WIDTH - 12.0)
+        self._y = Axis(bottom, top, _HEIGHT - 44.0, 29.0)
 
     def _title(self) -> str:
         return "The slope of a function, and the nudge that becomes it"
@@ -68,32 +68,38 @@ class Tangent(Widget):
         """Return the outline of a straight line through a point, across the picture."""
         if not math.isfinite(y) or not math.isfinite(slope):
             return ""
-        return lines([(end, y + slope * (end - x)) for end in (self.low, self.high)], self._x, self._y)
+        low, high = 2.0 * self._y.low - self._y.high, 2.0 * self._y.high - self._y.low
+        ends = []
+        for end in (self.low, self.high):  # a steep line ends above or below the picture, before `Axis` would bend it
+            height = y + slope * (end - x)
+            kept = max(low, min(high, height))
+            ends.append((end if kept == height else x + (kept - y) / slope, kept))
+        return line(places(ends, self._x, self._y), whole=True)
 
     def _picture(self) -> str:
         x, y = self._x, self._y
         inside = (
-            f'<path class="curve" d="{lines(self._curve, x, y)}"/>'
+            f'<path class="curve" d="{line(places(self._curve, x, y))}"/>'
             f'<path class="line c1 dashed" data-of="secant" d="{self._line(self.at, self.value, self.secant)}"/>'
             f'<path class="line c0" data-of="tangent" d="{self._line(self.at, self.value, self.slope)}"/>'
             f"{self._ball('nudged', self.at + self.nudge, self._nudged)}{self._ball('point', self.at, self.value)}"
         )
         says = f"Graph of {self._of} with its tangent and a secant, whose numbers are in the text below"
         names = self._name, f"{self._of}({self._name})"
-        return picture(_WIDTH, _HEIGHT, axes(x, y, names) + clipped(inside, x, y), says)
+        return picture(_WIDTH, _HEIGHT, axes(x, y, inside, names), says, alone=False)
 
     def _ball(self, name: str, x: float, y: float) -> str:
         colour, shape = _BALLS[name]
         hidden = "" if math.isfinite(y) else ' display="none"'
-        place = f"{self._x(x):.1f} {self._y(y if math.isfinite(y) else 0.0):.1f}"
+        place = f"{pixel(self._x(x))} {pixel(self._y(y if math.isfinite(y) else 0.0))}"
         return f'<path class="ball {colour}" data-of="{name}"{hidden} transform="translate({place})" d="{shape}"/>'
 
     def _body(self) -> str:
         x = html.escape(self._name)
         words = "".join(
-            f'<p><svg class="key {colour}" viewBox="-9 -9 18 18" aria-hidden="true"><path d="{shape}"/></svg>'
-            f"<span>{html.escape(line)}</span></p>"
-            for (colour, shape), line in zip(_BALLS.values(), self._words())
+            f'<p><svg class="key" viewBox="-9 -9 18 18" aria-hidden="true"><path class="{colour}" d="{shape}"/></svg>'
+            f"<span>{html.escape(sentence)}</span></p>"
+            for (colour, shape), sentence in zip(_BALLS.values(), self._words())
         )
         return (
             f'<div class="pictures"><figure>{self._picture()}</figure></div>\n'

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from ..engine import Value
 from ..optim import SGD
+from .charts import short
 from .program import Program
-from .svg import short
 
 
 @dataclass

@@ -19,13 +19,13 @@ from ..interactive.charts import (
     End,
     axes,
     axis_of,
-    figure,
     frame,
     line,
     marks,
     names_at_ends,
     picture,
     pixel,
+    short,
 )
 from ..interactive.heatmap import contour, png
 from ..interactive.picture import Picture
@@ -81,7 +81,7 @@ class RacePlayer(Picture):
         return max(map(len, self._places.values()))
 
     def _words(self, state: int) -> str:
-        losses = (f"{name} {figure(self._at(losses, state))}" for name, losses in self._losses.items())
+        losses = (f"{name} {short(self._at(losses, state), 3)}" for name, losses in self._losses.items())
         return f"step {state} of {len(self) - 1}, loss: {', '.join(losses)}"
 
     @staticmethod
