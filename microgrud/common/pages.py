@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+from importlib import resources
 from pathlib import Path
 
 from .files import write_atomically
@@ -36,6 +37,11 @@ def theme(selector: str, colours: dict[str, tuple[str, str]]) -> str:
         f"@media(prefers-color-scheme:dark){{{selector}:not(:is({_CHOSEN.format('light', 'true')}) *){{{dark}}}}}\n"
         f":is({_CHOSEN.format('dark', 'false')}) {selector}{{{dark}}}\n"
     )
+
+
+def player_script() -> str:
+    """Return the function in JavaScript that plays steps: `player(root, last, pause, draw)`."""
+    return resources.files(__package__).joinpath("player.js").read_text(encoding="utf-8")
 
 
 def page(title: str, body: str) -> str:

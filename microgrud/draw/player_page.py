@@ -11,7 +11,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from ..common.pages import COLOURS, CONTROLS, theme
+from ..common.pages import COLOURS, CONTROLS, player_script, theme
 from ..engine import Value
 from .digraph import GraphWriter
 from .fitting import new_drawing
@@ -53,6 +53,7 @@ class Page:
         template = Template(resources.files(__package__).joinpath("player.html").read_text(encoding="utf-8"))
         return template.substitute(
             active=ACTIVE,
+            player=player_script(),
             theme=theme(".microgrud-backprop", COLOURS | CONTROLS),
             last=len(self.frames) - 1,
             sentence=html.escape(self.frames[-1].sentence),

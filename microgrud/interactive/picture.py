@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 
 from ..common.files import write_atomically
-from ..common.pages import page
+from ..common.pages import page, player_script
 from .charts import escaped
 
 #: The most frames of a player; of more states, evenly spaced ones are shown, with the first and the last.
@@ -57,6 +57,7 @@ class Picture:
         return template.substitute(
             label=html.escape(self._label),
             last=len(shown) - 1,
+            player=player_script(),
             sentence=escaped(self._words(count - 1)),
             picture=self._svg(count - 1, False),
             steps="\n".join(
