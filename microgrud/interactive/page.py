@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from ..common.pages import COLOURS, CONTROLS, save_page, theme
 from .charts import STYLE
-from .program import javascript
+from .program import Program, javascript_of
 
 
 def source(name: str) -> str:
@@ -41,8 +41,8 @@ class Widget:
 
     #: The scripts of the widget, by file name; the last defines `start(root, settings)`.
     _scripts: ClassVar[tuple[str, ...]] = ()
-    #: Whether they evaluate programs.
-    _evaluates: ClassVar[bool] = True
+    #: The program that they evaluate.
+    _program: Program
 
     def _title(self) -> str:
         """Return the name of the widget for a screen reader, and of its page."""
@@ -64,7 +64,7 @@ class Widget:
         """Return the widget as HTML that needs nothing else: picture, words, style and script."""
         script, mark = "", ""
         if self._scripts:
-            code = compact("".join([javascript() * self._evaluates, *map(source, self._scripts)]))
+            code = compact("".join([javascript_of(self._program.operations()), *map(source, self._scripts)]))
             mark = hashlib.sha256(code.encode()).hexdigest()[:12]
             # A notebook may run the script outside of its section, or twice, and a page may hold several widgets.
             script = (

@@ -33,10 +33,31 @@ REFUSED = frozenset({
 @functools.cache
 def javascript() -> str:
     """Return the operations and the evaluator in JavaScript, which define `ops` and `evaluate`."""
-    constants = f"var GELU_SLOPE_ROOT = {[*GELU_SLOPE_ROOT]}, GELU_SLOPE_SERIES = {[*GELU_SLOPE_SERIES]};\n"
+    constants = f"var GELU_SLOPE_ROOT = {[*GELU_SLOPE_ROOT]};\nvar GELU_SLOPE_SERIES = {[*GELU_SLOPE_SERIES]};\n"
     return constants + "".join(
         resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS
     )
+
+
+@functools.cache
+def javascript_of(operations: frozenset[str]) -> str:
+    """Return the evaluator with some operations, and with what these need.
+
+    >>> "ops.exp = " in javascript_of(frozenset(["exp"])), "ops.sin = " in javascript_of(frozenset(["exp"]))
+    (True, False)
+    """
+    text, mark, evaluator = javascript().partition("// The evaluator of programs.\n")
+    pieces = {}
+    for piece in re.split(r"^(?=function |var |ops\.)", text, flags=re.MULTILINE):
+        if found := re.match(r"(?:function |var )?([\w.]+)", piece):
+            pieces[found[1]] = piece
+    needed = {"ops", *(f"ops.{name}" for name in operations), *re.findall(r"\w+", evaluator)} & pieces.keys()
+    waiting = list(needed)
+    while waiting:
+        more = {*re.findall(r"ops\.\w+|\w+", pieces[waiting.pop()])} & pieces.keys() - needed
+        needed |= more
+        waiting += more
+    return "".join(piece for name, piece in pieces.items() if name in needed) + mark + evaluator
 
 
 @functools.cache
@@ -147,6 +168,10 @@ class Program:
                 f"expected a function of its inputs alone, without random numbers or state; at {tuple(point)} it gives "
                 f"{wanted}, and a recording of it {found}"
             )
+
+    def operations(self) -> frozenset[str]:
+        """Return the names of the operations of all paths."""
+        return frozenset(step.name for path in self.paths for step in (*path.forward, *path.backward))
 
     def data(self) -> list[dict[str, Any]]:
         """Return the program for JSON, in which infinity and NaN are strings."""
