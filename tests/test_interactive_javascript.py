@@ -15,7 +15,7 @@ from truth import sample
 from microgrud import where
 from microgrud.engine.ops import TABLE
 from microgrud.interactive import program
-from microgrud.interactive.program import javascript, known_operations
+from microgrud.interactive.program import javascript, javascript_of, known_operations
 from microgrud.testing import MOVES
 from microgrud.testing.expressions import Expression, Step
 
@@ -94,6 +94,19 @@ def operands(name: str, rng: random.Random) -> list[float]:
     if rng.random() < 0.05:
         xs[rng.randrange(arity)] = rng.choice([math.inf, -math.inf, math.nan, 0.0, -0.0])
     return xs
+
+
+def test_every_operation_alone_in_a_page_gives_what_it_gives_among_all(browser: Any) -> None:
+    rng = random.Random(21)
+    browser.get("about:blank")
+    call = "return arguments[1].map(row => outcome(() => toBits(ops[arguments[0]].apply(null, row.map(toNumber)))))"
+    for name in sorted(known_operations() & TABLE.keys()):
+        rows = [list(map(bits, operands(name, rng))) for _ in range(20)]
+        alone, all_of_them = (
+            browser.execute_script(f"{script}{CALL}{call}", name, rows)
+            for script in (javascript_of(frozenset([name])), javascript())
+        )
+        assert alone == all_of_them, name
 
 
 def test_every_operation_gives_the_number_or_the_error_of_the_engine(browser: Any) -> None:
