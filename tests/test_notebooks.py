@@ -20,8 +20,9 @@ import microgrud
 
 NOTEBOOKS = sorted(Path(__file__).parent.parent.joinpath("notebooks").glob("*.ipynb"))
 
-#: Time limit per notebook, in seconds. Each takes a few; the limit ends one that hangs or has become too slow.
-LIMIT = 60.0
+#: Time limit per notebook, in seconds. Each takes a few, or five times as many on a busy machine; the limit ends one
+#: that hangs.
+LIMIT = 120.0
 
 
 def time_left() -> Callable[[Any], float]:
