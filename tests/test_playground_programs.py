@@ -55,6 +55,15 @@ def test_the_graph_is_that_of_the_last_line_or_of_loss_or_of_the_last_variable(s
     assert shown["rows"][-1]["grad"] == "1.0"
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_a_leaf_that_is_no_finite_number_has_no_slider(number: str) -> None:
+    source = f"from microgrud import Value\nx, y = Value(2.0), Value(float('{number}'))\nz = x * y"
+    shown = run(source)
+    assert json.loads(json.dumps(shown, allow_nan=False)) == shown  # the page reads strict JSON
+    assert [leaf["name"] for leaf in shown["leaves"]] == ["x"]
+    assert shown["left_out"] == 1
+
+
 def test_a_changed_leaf_starts_from_its_new_number_and_branches_follow() -> None:
     source = "from microgrud import Value\nx, y = Value(2.0), Value(5.0)\nz = x * y if x > 0.0 else x + y"
     assert rows(run(source))["z"] == (10.0, 1.0)

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import linecache
+import math
 import random
 import traceback
 from collections.abc import Iterator, Mapping
@@ -131,15 +132,16 @@ class Run:
         order = topological_order(self.root)
         inside = set(order)
         leaves = [k for k, leaf in enumerate(self.leaves) if leaf in inside]
+        sliders = [k for k in leaves if math.isfinite(self.first[k])][:_SLIDERS]  # JSON has no infinity
         shown["leaves"] = [
             {"index": k, "name": str(self.leaves[k].label), "first": self.first[k], "now": self._start(k)}
-            for k in leaves[:_SLIDERS]
+            for k in sliders
         ]
         shown["rows"] = [
             {"name": str(node.label), "op": node._op, "data": repr(node.data), "grad": repr(node.grad)}
             for node in order[-_ROWS:]
         ]
-        shown["nodes"], shown["left_out"] = len(order), max(0, len(leaves) - _SLIDERS)
+        shown["nodes"], shown["left_out"] = len(order), len(leaves) - len(sliders)
         shown["root"], shown["others"] = str(self.root.label), self.others
         shown |= _picture(self.root, [p for x in self.names.values() if isinstance(x, Module) for p in x.parameters()])
         return shown
