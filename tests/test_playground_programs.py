@@ -29,9 +29,9 @@ def loaded(name: str) -> ModuleType:
 programs, training = loaded("programs"), loaded("training")
 
 
-def run(source: str, **changes: float) -> dict[str, Any]:
-    """Run a program, with changed numbers for the leaves `leaf0`, `leaf1`, ..."""
-    asked = {"source": source, "changes": {name.removeprefix("leaf"): x for name, x in changes.items()}}
+def run(source: str, changes: dict[str, float] | None = None) -> dict[str, Any]:
+    """Run a program, with changed numbers for leaves by their keys."""
+    asked = {"source": source, "changes": changes or {}}
     return dict(json.loads(programs.run(json.dumps(asked))))
 
 
@@ -55,6 +55,12 @@ def test_the_graph_is_that_of_the_last_line_or_of_loss_or_of_the_last_variable(s
     assert shown["rows"][-1]["grad"] == "1.0"
 
 
+def test_a_changed_number_stays_with_its_leaf_where_a_branch_makes_more_leaves() -> None:
+    source = "from microgrud import Value\nw = Value(2.0)\nif w > 3.0:\n    v = Value(7.0)\nz = Value(1.0)\ny = w * z"
+    key = next(leaf["key"] for leaf in run(source)["leaves"] if leaf["name"] == "z")
+    assert rows(run(source, {"2.0": 5.0, key: 9.0}))["y"] == (45.0, 1.0)
+
+
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
 def test_a_leaf_that_is_no_finite_number_has_no_slider(number: str) -> None:
     source = f"from microgrud import Value\nx, y = Value(2.0), Value(float('{number}'))\nz = x * y"
@@ -67,9 +73,9 @@ def test_a_leaf_that_is_no_finite_number_has_no_slider(number: str) -> None:
 def test_a_changed_leaf_starts_from_its_new_number_and_branches_follow() -> None:
     source = "from microgrud import Value\nx, y = Value(2.0), Value(5.0)\nz = x * y if x > 0.0 else x + y"
     assert rows(run(source))["z"] == (10.0, 1.0)
-    shown = run(source, leaf0=-1.0)
+    shown = run(source, {"2.0": -1.0})
     assert rows(shown) == {"x": (-1.0, 1.0), "y": (5.0, 1.0), "z": (4.0, 1.0)}
-    assert shown["leaves"][0] == {"index": 0, "name": "x", "first": 2.0, "now": -1.0}
+    assert shown["leaves"][0] == {"key": "2.0", "name": "x", "first": 2.0, "now": -1.0}
     assert Value(3.0).data == 3.0  # values made elsewhere are what they were
 
 

@@ -152,7 +152,7 @@ export function startProgramPanel(python, say) {
 
   function showSliders(leaves) {
     element("leaves").hidden = leaves.length === 0;
-    const kept = JSON.stringify(leaves.map((leaf) => [leaf.index, leaf.name, leaf.first]));
+    const kept = JSON.stringify(leaves.map((leaf) => [leaf.key, leaf.name, leaf.first]));
     if (kept === state.shown) { return; } // a slider that is being moved must stay
     state.shown = kept;
     element("sliders").replaceChildren(...leaves.flatMap(slider));
@@ -171,7 +171,7 @@ export function startProgramPanel(python, say) {
     const move = (from, to) => from.addEventListener("input", () => {
       if (!Number.isFinite(from.valueAsNumber)) { return; }
       to.value = from === range ? Number(from.valueAsNumber.toPrecision(12)) : from.value;
-      state.changes[leaf.index] = number.valueAsNumber;
+      state.changes[leaf.key] = number.valueAsNumber;
       run();
     });
     move(range, number);

@@ -12,7 +12,9 @@ import json
 import linecache
 import math
 import random
+import sys
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,15 +33,16 @@ class Run:
 
     Args:
         source: the program.
-        changes: numbers to start from in place of those in the program, by the position of the leaf among all leaves
-            that the program makes.
+        changes: numbers to start from in place of those in the program, by the key of the leaf: the line that makes it,
+            and how many leaves this line has made before. So another branch, with more leaves, leaves the others alone.
     """
 
-    def __init__(self, source: str, changes: Mapping[int, float]) -> None:
+    def __init__(self, source: str, changes: Mapping[str, float]) -> None:
         self.source, self.changes = source, changes
         self.output, self.error = io.StringIO(), None
         self.names: dict[str, Any] = {"__name__": "__main__"}
         self.leaves: list[Value] = []
+        self.keys: list[str] = []
         self.first: list[float] = []  # the numbers in the program
         self.root: Value | None = None
         self.others: list[list[str]] = []  # leaves whose grad was another one at the end of the program, with that
@@ -71,13 +74,16 @@ class Run:
     def _numbered_leaves(self) -> Iterator[None]:
         """Collect the leaves that are made inside, and let them start from the changed numbers."""
         construct = Value.__init__
+        made: Counter[int] = Counter()
 
         def construct_and_count(node: Value, *arguments: Any, **options: Any) -> None:
             construct(node, *arguments, **options)
             if node.is_leaf:
+                line = _line()
+                made[line] += 1
+                self.keys.append(f"{line}.{made[line] - 1}")
                 self.first.append(node.data)
-                if len(self.leaves) in self.changes:
-                    node.data = self.changes[len(self.leaves)]
+                node.data = self.changes.get(self.keys[-1], node.data)
                 self.leaves.append(node)
 
         Value.__init__ = construct_and_count  # type: ignore[method-assign]
@@ -134,7 +140,7 @@ class Run:
         leaves = [k for k, leaf in enumerate(self.leaves) if leaf in inside]
         sliders = [k for k in leaves if math.isfinite(self.first[k])][:_SLIDERS]  # JSON has no infinity
         shown["leaves"] = [
-            {"index": k, "name": str(self.leaves[k].label), "first": self.first[k], "now": self._start(k)}
+            {"key": self.keys[k], "name": str(self.leaves[k].label), "first": self.first[k], "now": self._start(k)}
             for k in sliders
         ]
         shown["rows"] = [
@@ -147,13 +153,21 @@ class Run:
         return shown
 
     def _start(self, k: int) -> float:
-        return self.changes.get(k, self.first[k])
+        return self.changes.get(self.keys[k], self.first[k])
+
+
+def _line() -> int:
+    """Return the line of the program that is running; 0 if there is none."""
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != FILE:
+        frame = frame.f_back  # type: ignore[assignment]
+    return 0 if frame is None else frame.f_lineno
 
 
 def run(request: str) -> str:
     """Run a program; the request and the answer are JSON, and its numbers are strings where they may be infinite."""
     asked = json.loads(request)
-    changes = {int(k): float(x) for k, x in asked.get("changes", {}).items()}
+    changes = {str(key): float(x) for key, x in asked.get("changes", {}).items()}
     return json.dumps(Run(asked["source"], changes).describe())
 
 
