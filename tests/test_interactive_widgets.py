@@ -81,6 +81,14 @@ def test_words_say_where_walks_end() -> None:
     )
 
 
+def test_a_walk_to_a_place_without_a_finite_slope_says_so() -> None:
+    assert str(descent(lambda x: x**0.5, 1.0, lr=2.0, steps=3)) == (
+        "rate 2: at step 1 the loss has no finite slope. The walk ends."
+    )
+    with pytest.raises(ValueError, match=r"start: expected a point where f has a finite gradient, got \(0.0,\)"):
+        descent(lambda x: x**0.5, 0.0)
+
+
 def test_no_coordinate_is_infinite_or_nan_where_a_walk_diverges() -> None:
     shown = descent(lambda x: x * x, 1.0, lr=[0.1, 40.0, 1e200], steps=300).html()
     drawing = "".join(re.findall(r"<svg.*?</svg>", shown, re.DOTALL)).lower()

@@ -5,7 +5,8 @@ function walk(paths, start, lr, momentum, steps) {
   for (var k = 0; k <= steps; k++) {
     var found = evaluate(paths, at);
     if (found.failure) { result.end = found.kind; break; }
-    if (!finite(found.value) || !found.gradient.every(finite) || !at.every(finite)) { result.end = "overflow"; break; }
+    if (!finite(found.value) || !at.every(finite)) { result.end = "overflow"; break; }
+    if (!found.gradient.every(finite)) { result.end = "steep"; break; }
     result.positions.push(at);
     result.losses.push(found.value);
     buffer = buffer && momentum !== 0 ? sum(momentum, buffer, found.gradient) : found.gradient;
@@ -18,6 +19,7 @@ function sum(factor, xs, ys) { return xs.map(function (x, i) { return factor * x
 var ends = {
   overflow: "is too large for a number. The walk diverges.",
   undefined: "has no value. The walk ends.",
+  steep: "has no finite slope. The walk ends.",
   unknown: "takes a branch of the function that this page does not have. The walk ends."
 };
 function start(root, settings) {

@@ -52,7 +52,8 @@ class Descent(Widget):
         self.walks = [walk(self._program, start, lr, momentum, steps) for lr in rates for start in starts]
         for found in self.walks:
             if not found.losses:
-                raise ValueError(f"descent: start: expected a point where f has a finite value, got {found.start}")
+                what = "gradient" if found.end == "steep" else "value"
+                raise ValueError(f"descent: start: expected a point where f has a finite {what}, got {found.start}")
         self._names = names_of(f, self._dimensions)
         around = _surroundings(self.walks)
         ends = [own or found for own, found in zip(limits, around)]

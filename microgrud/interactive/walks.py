@@ -22,7 +22,7 @@ class Walk:
         positions: the place before the first step and after each, as far as the loss is a finite number there.
         losses: the loss at each of these places.
         end: empty for a walk of all its steps, otherwise why it ends after the last of its places: `"overflow"` where
-            numbers become too large, `"undefined"` where the loss has no value.
+            numbers become too large, `"undefined"` where the loss has no value, `"steep"` where its slope is infinite.
     """
 
     start: tuple[float, ...]
@@ -44,7 +44,7 @@ class Walk:
             where = f"{name}: at step {last + 1} the loss "
             if self.end == "overflow":
                 return f"{where}is too large for a number. The walk diverges."
-            return f"{where}has no value. The walk ends."
+            return f"{where}has no {'finite slope' if self.end == 'steep' else 'value'}. The walk ends."
         loss, first = self.losses[step], self.losses[0]
         text = f"{name}: step {step}, at {point_in_words(self.positions[step])}, loss {short(loss, 4)}"
         if not inside:
@@ -85,8 +85,8 @@ def walk(program: Program, start: Sequence[float], lr: float, momentum: float, s
         except (ValueError, ArithmeticError) as error:
             result.end = "overflow" if isinstance(error, OverflowError) else "undefined"
             break
-        if not math.isfinite(loss) or not all(map(math.isfinite, (*gradient, *place))):
-            result.end = "overflow"
+        if not all(map(math.isfinite, (loss, *gradient, *place))):
+            result.end = "steep" if all(map(math.isfinite, (loss, *place))) else "overflow"
             break
         result.positions.append(place)
         result.losses.append(loss)
