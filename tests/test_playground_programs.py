@@ -106,6 +106,9 @@ def test_nodes_are_named_by_variables_elements_of_lists_and_parameters() -> None
         ("x = 1\nx = = 2", 2, "SyntaxError: invalid syntax"),
         ("raise SystemExit(3)", 1, "SystemExit: 3"),
         ("{}['a']", 1, "KeyError: 'a'"),
+        ("x = Value(2)", 1, "NameError: name 'Value' is not defined; write above it: from microgrud import Value"),
+        ("x = 2\ny = value(x)", 2, "NameError: name 'value' is not defined"),
+        ("import nympy", 1, "ModuleNotFoundError: No module named 'nympy'; programs here have"),
         ("", None, "the program makes no Value; begin with: from microgrud import Value"),
     ],
 )

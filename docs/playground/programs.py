@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import microgrud
 from microgrud import Value, draw
 from microgrud.engine import topological_order
 from microgrud.nn import Module
@@ -189,5 +190,9 @@ def _described(error: BaseException) -> dict[str, Any]:
         if frame.filename == FILE:
             line = frame.lineno
     message = error.msg if isinstance(error, SyntaxError) else str(error)
+    if isinstance(error, NameError) and error.name in microgrud.__all__:
+        message += f"; write above it: from microgrud import {error.name}"
+    elif isinstance(error, ModuleNotFoundError):
+        message += "; programs here have Python's standard library and microgrud"
     kind = "" if isinstance(error, LookupError) and line is None else type(error).__name__
     return {"line": line, "message": ": ".join(filter(None, [kind, message]))}
