@@ -172,6 +172,8 @@ def tangent(
     """
     instance(Callable, "a function")("f", f)
     point, distance = as_float(at, "tangent: at"), as_float(nudge, "tangent: nudge")
+    if not math.isfinite(point):
+        raise ValueError(f"tangent: at: expected a finite number, got {point}")
     if distance == 0.0 or not math.isfinite(distance):
         raise ValueError(f"tangent: nudge: expected a number other than 0, got {distance}")
     left = point - 3.0 * abs(distance) if low is None else as_float(low, "tangent: low")
