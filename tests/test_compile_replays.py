@@ -496,8 +496,11 @@ def test_hvp_takes_further_arguments_as_scipy_passes_them() -> None:
         assert compiled.hvp(2.0, 1.0, 0.0) == 0.0
         assert compiled.hvp(2.0, 1.0) == 10.0
         assert compiled.hvp(2.0, 1.0, 3.0, argnums=1) == 0.0
-        with pytest.raises(TypeError, match="all arguments of the function in one tuple, or one after the other"):
+        assert compiled.hvp((2.0, 3.0), 1.0, 1) == 0.0
+        with pytest.raises(TypeError, match=r"expected argnums to be an integer or a tuple of integers, got 3\.0"):
             compiled.hvp((2.0, 3.0), 1.0, 3.0)
+        with pytest.raises(TypeError, match=r"expected the positions `argnums` after the tangents, got \(3\.0, 1\)"):
+            compiled.hvp((2.0, 3.0), 1.0, 3.0, 1)
 
 
 # --- dicts, and directions in the structure of the arguments ---

@@ -158,7 +158,8 @@ class Differentiable(Generic[P, R]):
         Args:
             primals: the arguments of the function as a tuple, or the first of them.
             tangents: the direction, of the shape of the arguments at `argnums`.
-            further: the other arguments, if `primals` is the first: SciPy calls `hessp(x, p, *args)`.
+            further: the other arguments, if `primals` is the first: SciPy calls `hessp(x, p, *args)`. After a tuple of
+                all arguments, `argnums` may stand here, as in `microgrud.hvp`.
             argnums: the argument to differentiate with respect to, or a tuple of several.
 
         Raises:
@@ -170,10 +171,9 @@ class Differentiable(Generic[P, R]):
         [12.0, 6.0]
         """
         if further and isinstance(primals, tuple):
-            raise TypeError(
-                f"hvp: expected all arguments of the function in one tuple, or one after the other, got a tuple and "
-                f"{len(further)} after the tangents; positions go to argnums="
-            )
+            if len(further) > 1:
+                raise TypeError(f"hvp: expected the positions `argnums` after the tangents, got {further}")
+            (argnums,) = further
         args = primals if isinstance(primals, tuple) else (primals, *further)
         weighs = self._weighs(argnums)
         args = tuple(self._recordings.with_arrays(args)) if weighs else args
