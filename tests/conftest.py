@@ -19,9 +19,9 @@ import microgrud
 #: Tests of what is built on an engine and of tools, which do not tell one engine from the other.
 ANY_ENGINE = """
     accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli* code_lines
-    contributing draw* elementary evaluation exercises explain files history imports initializers
-    interactive_javascript interactive_widgets lite modelfile notebooks package pictures player playground plot_*
-    predicting preparation* pyodide reading* report schedules sklearn* stored strategies table* writing
+    contributing draw* elementary evaluation exercises explain files history imports initializers interactive_javascript
+    interactive_pictures interactive_widgets lite modelfile notebooks package pictures player playground plot_*
+    predicting preparation* pyodide reading* release report schedules site sklearn* stored strategies table* writing
 """.split()
 
 
