@@ -9,7 +9,7 @@ from microgrud import Value
 
 
 class NotYetError(Exception):
-    """What an answer lacks, in words for its author."""
+    """An answer lacks something; the message says it in words for its author."""
 
 
 #: By the number of an exercise, a function that raises a NotYetError for a wrong answer.

@@ -73,7 +73,7 @@ def proxy(asked: list[str]) -> Iterator[str]:
 
 
 @contextmanager
-def chromium(profile: Path, width: int = 1280, proxy: str | None = None) -> Iterator[Any]:
+def chromium(profile: Path, width: int = 1280, height: int = 900, proxy: str | None = None) -> Iterator[Any]:
     """Start a headless Chromium with a new profile; skip the test where there is none."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
@@ -83,7 +83,7 @@ def chromium(profile: Path, width: int = 1280, proxy: str | None = None) -> Iter
     options = webdriver.ChromeOptions()
     options.binary_location = program
     flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
-    flags += f" disable-component-update window-size={width},900 user-data-dir={profile}"
+    flags += f" disable-component-update window-size={width},{height} user-data-dir={profile}"
     for flag in [*flags.split(), *([f"proxy-server={proxy}"] if proxy else [])]:
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
