@@ -19,6 +19,7 @@ from microgrud import Value, tanh
 from microgrud.draw import BackpropSteps, Frame, backprop_steps, draw
 from microgrud.draw.style import hue, short, tint
 from microgrud.engine import topological_order
+from microgrud.optim import SGD
 from microgrud.testing import Expression, expressions
 
 
@@ -277,6 +278,38 @@ def test_the_player_leaves_out_the_middle_of_very_many_operands() -> None:
     assert "6 more operands" in page
     assert 'data-says="x29: data=29.0"' in page
     assert "x15: data" not in page
+
+
+_double = mg.compile(lambda x, y: tanh(x * y) + x)
+_kept = mg.checkpoint(lambda x, y: mg.exp(x) * y)
+_square = mg.custom_op("my_square", lambda x: x * x, lambda z, x: 2.0 * x)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda a, b: _double(a, b) * a,
+        lambda a, b: _kept(a, b) * b,
+        lambda a, b: _square(a) * b + _square(b),
+        lambda a, b: (a * b) * (a * b) + a,
+        lambda a, b: mg.gradient(a**3 * b, [a])[0] * a + b,
+        lambda a, b: a * b + Value(math.nan),
+    ],
+    ids=["compiled", "checkpoint", "custom_op", "shared", "gradient", "nan"],
+)
+def test_the_update_is_that_of_sgd_for_any_kind_of_node(program: Callable[..., Value]) -> None:
+    parameters = [Value(0.7, label="a"), Value(-1.3, label="b")]
+    root = program(*parameters)
+    steps = backprop_steps(root, parameters=parameters, lr=0.1)
+    root.backward()
+    totals = {share.parent: share.total for frame in steps for share in frame.shares}
+    assert [totals[p] for p in parameters] == [p.grad for p in parameters]
+    said = str(steps).splitlines()[-1]
+    old = [p.data for p in parameters]
+    SGD(parameters, lr=0.1).step()
+    for p, before in zip(parameters, old):
+        minus = f"({short(p.grad, 4)})" if p.grad < 0.0 else short(p.grad, 4)
+        assert f"{p.label} = {short(before, 4)} \u2212 0.1 \u00d7 {minus} = {short(p.data, 4)}" in said
 
 
 @pytest.fixture(scope="module")
