@@ -1,12 +1,14 @@
-"""Run all but the slow tests on the oldest and the newest Python: `nox`, or `nox -s tests-3.12` for one.
+"""Run all but the slow tests on other Pythons than that of nox: `nox`, or `nox -s tests-3.12` for one.
 
-On the oldest Python NumPy is as old as pyproject.toml allows, on the others as new as can be. The versions between run
-the tests that depend on the engine.
+On the oldest Python NumPy is as old as pyproject.toml allows, on the others as new as can be. Versions between the
+oldest and the newest that is here run the tests that depend on the engine. nox says which versions are not here.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -42,9 +44,10 @@ LEFT_OUT = [
     ]
 ]
 
-VERSIONS = ["3.10", "3.11", "3.12", "3.13"]
+VERSIONS = nox.project.python_versions(nox.project.load_toml())
+NEWEST = next(version for version in reversed(VERSIONS) if shutil.which(f"python{version}"))
 
-nox.options.sessions = ["tests"]
+nox.options.sessions = [f"tests-{version}" for version in VERSIONS if version != "{}.{}".format(*sys.version_info)]
 
 
 def oldest_numpy() -> str:
@@ -57,7 +60,7 @@ def oldest_numpy() -> str:
 def tests(session: nox.Session) -> None:
     # pip reads dependency groups from version 25.1 on.
     session.install("--upgrade", "pip>=25.1")
-    is_oldest, is_newest = session.python == VERSIONS[0], session.python == VERSIONS[-1]
+    is_oldest, is_newest = session.python == VERSIONS[0], session.python == NEWEST
     pinned = [oldest_numpy()] if is_oldest else []
     session.install("--editable", ".", "--group", "test", *pinned)
     left_out = [] if is_oldest else LEFT_OUT

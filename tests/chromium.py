@@ -75,7 +75,7 @@ def proxy(asked: list[str]) -> Iterator[str]:
 @contextmanager
 def chromium(profile: Path, width: int = 1280, height: int = 900, proxy: str | None = None) -> Iterator[Any]:
     """Start a headless Chromium with a new profile; skip the test where there is none."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    program, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
     if program is None or driver is None:
         pytest.skip("needs Chromium and its driver (on Debian: apt-get install chromium chromium-driver)")
     from selenium import webdriver

@@ -61,6 +61,14 @@ def test_a_release_that_contradicts_itself_is_refused(
     assert done.stdout.startswith(says)
 
 
+def test_the_workflow_tests_the_versions_of_python_that_the_package_names() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    classified = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    (tested,) = re.findall(r"^ +python: \[(.*)\]$", workflow, re.MULTILINE)
+    assert tested == ", ".join(f'"{version}"' for version in classified)
+
+
 def test_the_release_on_main_is_prepared_or_unreleased() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     if f"## {microgrud.__version__} - " in changelog:
