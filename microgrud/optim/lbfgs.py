@@ -14,6 +14,7 @@ from ..engine.vectors import (
     Vector,
     all_finite,
     as_vector,
+    dot,
     ieee_arithmetic,
     largest,
     read_data,
@@ -123,10 +124,10 @@ class LBFGS(Optimizer):
             if gradient is None or largest(gradient) <= group["tolerance_grad"]:
                 return
             direction = -inverse_hessian_times(gradient, state["steps"], state["changes"])
-            slope = float(gradient @ direction)
+            slope = dot(gradient, direction)
             if not -math.inf < slope < 0.0:  # rounding has spoiled the curvature: restart along the gradient
                 state["steps"], state["changes"] = [], []
-                direction, slope = -gradient, -float(gradient @ gradient)
+                direction, slope = -gradient, -dot(gradient, gradient)
             first = 1.0 if state["steps"] else min(1.0, 1.0 / sum_of_sizes(gradient))
             there = run.search(group, here._replace(step=0.0, slope=slope), direction, group["lr"] * first)
             if there is None or there.gradient is None:
@@ -142,7 +143,7 @@ class LBFGS(Optimizer):
     @staticmethod
     def _remember(state: dict[str, Any], most: int, moved: Vector, change: Vector) -> None:
         """Keep a pair only if its curvature is positive beyond rounding, so that H stays positive definite."""
-        if moved @ change > EPSILON * (change @ change):
+        if dot(moved, change) > EPSILON * dot(change, change):
             state["steps"] = [*state["steps"], moved][-most:]
             state["changes"] = [*state["changes"], change][-most:]
 
@@ -191,7 +192,7 @@ class _Run:
             except (ArithmeticError, ValueError):  # the step was too long: outside the domain, or overflow
                 return Point(step, math.inf, math.nan)
             gradient = read_gradients(self.parameters)
-            return Point(step, value, float(gradient @ direction), gradient)
+            return Point(step, value, dot(gradient, direction), gradient)
 
         if group["line_search_fn"] is None:
             there = line(step)
@@ -217,12 +218,12 @@ def inverse_hessian_times(vector: Vector, steps: list[Vector], changes: list[Vec
     result = vector
     weights = []
     for s, y in zip(reversed(steps), reversed(changes)):
-        weight = divide(float(s @ result), float(y @ s))
+        weight = divide(dot(s, result), dot(y, s))
         result = result - weight * y
         weights.append(weight)
-    result = result * divide(float(steps[-1] @ changes[-1]), float(changes[-1] @ changes[-1]))
+    result = result * divide(dot(steps[-1], changes[-1]), dot(changes[-1], changes[-1]))
     for s, y, weight in zip(steps, changes, reversed(weights)):
-        result = result + s * (weight - divide(float(y @ result), float(y @ s)))
+        result = result + s * (weight - divide(dot(y, result), dot(y, s)))
     return result
 
 
