@@ -98,6 +98,8 @@ def test_the_scale_is_logarithmic_where_it_shows_more() -> None:
         (lambda: curves({"train": "abc"}), TypeError, "^curves: train: expected a sequence of numbers, got 'abc'$"),
         (lambda: regions(sum, [(1.0,)], [0]), ValueError, "^regions: points: expected pairs of numbers, got one of 1"),
         (lambda: regions(sum, [(1.0, 2.0)], [0.5]), ValueError, "^regions: labels: expected whole numbers"),
+        (lambda: regions(sum, [(1.0, 2.0)], ["b"]), TypeError, r"labels: expected whole .* names.index\(label"),
+        (lambda: regions(sum, [(1.0, 2.0)] * 2, [-1, 0]), ValueError, "classes 0 and 1, or -1 and 1, .* got -1, 0;"),
         (lambda: regions(sum, [(1.0, 2.0)], [2]), ValueError, "^regions: labels: expected the classes 0 and 1"),
         (lambda: regions(sum, [(1.0, 2.0)], [0, 1]), ValueError, "got 1 point and 2 labels$"),
         (lambda: regions(list, [(1.0, 2.0)], [2]), ValueError, "^regions: labels: expected classes from 0 to 1, got 2"),

@@ -16,7 +16,7 @@ import pytest
 from svgs import SVG, XS, YS, paths, trained
 
 from microgrud import Value
-from microgrud.interactive import Residuals, regions, residuals
+from microgrud.interactive import Residuals, curves, regions, residuals
 from microgrud.interactive.heatmap import contour
 from microgrud.losses import squared_error
 from microgrud.nn import MLP, Dropout, Linear, Sequential
@@ -178,6 +178,33 @@ def test_the_border_is_where_the_output_is_at_the_threshold() -> None:
         xs = [float(x) for x in re.findall(r"[ML]([\d.]+) ", border)]
         assert len(xs) == 2  # the ends of a straight line
         assert xs == pytest.approx([expected] * 2, abs=0.06)
+
+
+def test_the_border_of_the_classes_minus_1_and_1_is_at_0_even_if_all_outputs_are_between_0_and_1() -> None:
+    points = [(0.0, 0.0), (1.0, 1.0)]
+    for labels, right in (([0, 1], 2), ([-1, 1], 1), ([1, 1], 1)):  # labels without a -1 are those of 0 and 1
+        assert regions(lambda row: 0.2 + 0.6 * row[0], points, labels).accuracy() == right / 2
+    assert regions(lambda row: 0.2 + 0.6 * row[0], points, [-1, 1], threshold=0.5).accuracy() == 1.0
+
+
+def test_a_network_gives_probabilities_if_it_ends_in_a_sigmoid() -> None:
+    for output, bias, right in (("linear", 0.2, 1), ("sigmoid", -0.1, 2)):  # logits between 0 and 1, or probabilities
+        network = MLP(2, [1], output=output, rng=0)
+        for parameter, number in zip(network.parameters(), (0.2, 0.0, bias)):
+            parameter.data = number
+        picture = regions(network, [(0.0, 0.0), (1.0, 1.0)], [0, 1])
+        assert picture.accuracy() == right / 2
+
+
+def test_arrays_without_dimensions_are_numbers() -> None:
+    np = pytest.importorskip("numpy")
+    picture = residuals(lambda x: np.where(x > 0.0, x, 0.0), [np.array(-1.0), 2.0], [0.5, np.array(2)])
+    assert picture.errors() == [-0.5, 0.0]
+    w = Value(3.0)
+    assert residuals(lambda x: np.array(w * x), [1.0], [1.0]).errors() == [2.0]
+    assert residuals(lambda x: [np.array(x)], [1.0], [1.0]).errors() == [0.0]
+    assert curves([np.array(1.0), np.array(w)]).series == {"loss": [1.0, 3.0]}
+    assert regions(lambda row: np.array(row[0]), [(np.array(0.0), 1)], [np.array(0)]).accuracy() == 1.0
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 1, 0], [-1, 1, 1, -1]])

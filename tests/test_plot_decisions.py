@@ -70,6 +70,9 @@ def test_a_threshold_may_be_chosen_and_scores_of_hinge_have_the_classes_minus_1_
     assert color_at(ax, 0.2, 0.6) == tint(0)
     assert color_at(ax, 0.8, 0.6) == tint(1)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["-1", "1"]
+    ax = regions(lambda row: 0.2 + 0.1 * row[0], [-1, -1, 1, 1, 1])  # scores between 0 and 1 are no probabilities
+    assert color_at(ax, 0.2, 0.6) == tint(1)
+    assert color_at(ax, 0.8, 0.6) == tint(1)
 
 
 def test_a_batched_model_is_called_once_and_draws_the_regions_of_one_that_takes_a_row() -> None:

@@ -129,3 +129,10 @@ def test_a_long_race_has_at_most_a_hundred_frames_and_a_small_page() -> None:
     assert len(places_of(frames[-1][0])) == 1001
     assert "step 1000 of 1000, loss: " in page
     assert len(page) < 100_000
+
+
+@pytest.mark.parametrize("option", [{"fps": 5}, {"dpi": 50}, {"most_frames": 3}])
+def test_a_setting_of_films_without_a_file_is_refused(option: Any) -> None:
+    ((name, setting),) = option.items()
+    with pytest.raises(TypeError, match=rf'^Race.animate: {name}: .* animate\("race.gif", {name}={setting}\), got no'):
+        a_race().animate(**option)

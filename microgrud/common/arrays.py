@@ -32,3 +32,12 @@ def load_numpy() -> Any:
     except ImportError as error:
         raise ImportError(what_to_install("arrays, compile, fit, plots and tables need", "numpy")) from error
     return numpy
+
+
+def unpacked(x: Any) -> Any:
+    """Return the number in an array without dimensions, as `np.where` returns it; anything else as it is.
+
+    >>> unpacked(1.5)
+    1.5
+    """
+    return x.item() if getattr(x, "shape", None) == () and hasattr(x, "item") else x

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..common.arrays import unpacked
 from ..common.checks import one_of
 from ..common.numbers import as_float, as_sequence
 from ..common.words import counted, shortened
@@ -174,7 +175,7 @@ def curves(
 
 def _numbers(name: str, numbers: Any) -> list[float | None]:
     where = f"curves: {name}"
-    found = [x.data if isinstance(x, Value) else x for x in as_sequence(numbers, where)]
+    found = [x.data if isinstance(x, Value) else x for x in map(unpacked, as_sequence(numbers, where))]
     return [None if x is None else as_float(x, where) for x in found]
 
 

@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..common.arrays import unpacked
 from ..common.checks import ANY, optional, real, whole
 from ..common.numbers import as_float, as_sequence
 from ..common.pages import COLOURS
 from ..common.words import counted
+from ..nn.layers import MLP
 from .charts import SERIES, Axis, Legend, axis_of, chart, frame, line, marks, pixel
 from .heatmap import contour, png
 from .states import Model, Models, States, outputs
@@ -51,7 +53,7 @@ class Regions(States):
         self._across = [across.low + share * (across.high - across.low) for share in shares]
         self._up = [up.low + share * (up.high - up.low) for share in shares]
         self.classes: list[int] = []
-        self._probable = True  # until an output of a state is outside of 0 and 1
+        self._probable = True  # until a state shows that its outputs are no probabilities
         super().__init__("regions", models)
 
     def accuracy(self, state: int = -1) -> float:
@@ -70,8 +72,8 @@ class Regions(States):
         if len(counts) != 1 or 0 in counts:
             raise ValueError("regions: expected as many outputs at each place, at least one, got different numbers")
         self.classes = self.classes or self._classes(counts.pop())
-        everything = (x for row in (at_points, *grid) for found in row for x in found)
-        self._probable = self._probable and all(0.0 <= x <= 1.0 for x in everything if math.isfinite(x))
+        everything = [x for row in (at_points, *grid) for found in row for x in found]
+        self._probable = self._probable and -1 not in self.classes and _are_probabilities(model, everything)
         return at_points, grid
 
     def _classes(self, count: int) -> list[int]:
@@ -201,12 +203,14 @@ def regions(
             one for each state, or a dict of them by name. Several outputs are one for each class, and the largest wins.
             A single output stands for the second of two classes if it is above the threshold.
         points: n pairs of numbers.
-        labels: n classes: 0 and 1, or -1 and 1, for one output; from 0 on for several outputs, at most 6.
+        labels: n classes. For one output these are 0 and 1, or -1 and 1 if one of them is -1; for several outputs, at
+            most 6, they count from 0.
         xlabel: the words below the horizontal axis.
         ylabel: the words above the vertical one.
         resolution: the number of grid points along each side, at least 2; the model is called at each point.
-        threshold: the threshold of a single output; by default 0.5 if all outputs are between 0 and 1, as probabilities
-            are, or else 0, for logits and for scores of `hinge`.
+        threshold: the threshold of a single output. For the classes -1 and 1 it is 0 by default. For 0 and 1 it is 0.5
+            if the outputs are probabilities, or else 0, for logits: an `MLP` gives probabilities if its last layer is a
+            sigmoid, and another model if all its outputs are between 0 and 1.
 
     Returns:
         the picture; `.save("regions.html")` writes it, and `print` counts the points in the right region of each state.
@@ -223,17 +227,30 @@ def regions(
 
 
 def _pair(point: Any) -> tuple[float, float]:
-    numbers = tuple(real(ANY)("regions: points", x) for x in as_sequence(point, "regions: points"))
+    numbers = tuple(real(ANY)("regions: points", unpacked(x)) for x in as_sequence(point, "regions: points"))
     if len(numbers) != 2:
         raise ValueError(f"regions: points: expected pairs of numbers, got one of {counted(len(numbers), 'number')}")
     return numbers
 
 
 def _class(label: Any) -> int:
-    number = as_float(label, "regions: labels")
+    if isinstance(label, str):
+        raise TypeError(
+            f"regions: labels: expected whole numbers as classes, got {label!r}; give the index of each name in a "
+            "list, as names.index(label) does"
+        )
+    number = as_float(unpacked(label), "regions: labels")
     if not number.is_integer():
         raise ValueError(f"regions: labels: expected whole numbers as classes, got {number:g}")
     return int(number)
+
+
+def _are_probabilities(model: Model, numbers: list[float]) -> bool:
+    """Return whether the outputs of a model are probabilities: those of a sigmoid, or all of them between 0 and 1."""
+    last = model.layers[-1].neurons[0] if isinstance(model, MLP) and len(model.layers[-1].neurons) == 1 else None
+    if last is not None:
+        return last.nonlin and last.activation.name == "sigmoid"
+    return all(0.0 <= x <= 1.0 for x in numbers if math.isfinite(x))
 
 
 def _colour(decision: tuple[int, float] | None, probability: bool) -> bytes:

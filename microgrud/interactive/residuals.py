@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from ..common.arrays import unpacked
 from ..common.checks import ANY, real
 from ..common.numbers import as_sequence
 from ..common.words import counted
@@ -34,8 +35,8 @@ class Residuals(States):
     _label = "Expected and predicted numbers"
 
     def __init__(self, models: Models, xs: Iterable[float], ys: Iterable[float], labels: tuple[str, str]) -> None:
-        self.xs = [real(ANY)("residuals: xs", x) for x in as_sequence(xs, "residuals: xs")]
-        self.ys = [real(ANY)("residuals: ys", y) for y in as_sequence(ys, "residuals: ys")]
+        self.xs = [real(ANY)("residuals: xs", unpacked(x)) for x in as_sequence(xs, "residuals: xs")]
+        self.ys = [real(ANY)("residuals: ys", unpacked(y)) for y in as_sequence(ys, "residuals: ys")]
         if not self.xs or len(self.xs) != len(self.ys):
             raise ValueError(
                 f"residuals: expected as many ys as xs, at least one of each, got {len(self.xs)} xs and "

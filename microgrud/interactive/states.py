@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from ..common.arrays import unpacked
 from ..common.checks import instance, whole
 from ..common.numbers import as_float, as_sequence, is_real_scalar
 from ..engine import Value
@@ -128,6 +129,10 @@ def outputs(where: str, prediction: Any) -> list[float]:
     Raises:
         TypeError: for anything else.
     """
+    prediction = unpacked(prediction)
     one = isinstance(prediction, Value) or is_real_scalar(prediction)
     found = [prediction] if one else as_sequence(prediction, f"{where}: the result of the model")
-    return [as_float(x.data if isinstance(x, Value) else x, f"{where}: the result of the model") for x in found]
+    return [
+        as_float(x.data if isinstance(x, Value) else x, f"{where}: the result of the model")
+        for x in map(unpacked, found)
+    ]

@@ -54,9 +54,9 @@ def decision_regions(
         ax: the Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
         task: `"classification"` or `"regression"`; by default classification for several outputs, and for one output
             if the targets are 0 and 1, or -1 and 1.
-        threshold: the threshold of a single output in classification. By default 0.5 if the output is a probability
-            (its activation is `"sigmoid"`; for a model that is not an MLP: all outputs are between 0 and 1), or else 0,
-            for logits and for scores of `hinge`.
+        threshold: the threshold of a single output in classification. For the targets -1 and 1 it is 0 by default. For
+            0 and 1 it is 0.5 if the output is a probability (its activation is `"sigmoid"`; for a model that is not an
+            MLP: all outputs are between 0 and 1), or else 0, for logits.
         points: the number of grid points along each side, at least 2; the model is called at each point of the grid.
         batched: whether the model takes all points at once, an array of shape (points, 2), and returns an array with a
             number or a row of outputs for each, as `predict` and `predict_proba` of scikit-learn do.
@@ -186,9 +186,9 @@ def _scores(
             f"{where}: y: expected the classes 0 and 1, or -1 and 1, for a model of one output, got "
             f"{', '.join(map(str, found[:5]))}; a model of {len(found)} classes has {len(found)} outputs"
         )
-    if threshold is None:
-        threshold = 0.5 if _is_probability(model, outputs) else 0.0
     classes = [-1, 1] if -1 in found else [0, 1]
+    if threshold is None:
+        threshold = 0.5 if -1 not in found and _is_probability(model, outputs) else 0.0
     return np.hstack([np.full_like(outputs, threshold), outputs]), classes
 
 

@@ -75,7 +75,12 @@ class Race:
         self, path: str | os.PathLike[str], *, fps: float = ..., dpi: int = ..., most_frames: int = ...
     ) -> Path: ...
     def animate(
-        self, path: str | os.PathLike[str] | None = None, *, fps: float = 10.0, dpi: int = 80, most_frames: int = 150
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        fps: float | None = None,
+        dpi: int | None = None,
+        most_frames: int | None = None,
     ) -> RacePlayer | Path:
         """Show the race step by step: the walks over the contours, and the loss at each step.
 
@@ -87,19 +92,28 @@ class Race:
         Args:
             path: the file of a film: `.gif`, or `.html` for a page of images with buttons, about a megabyte for each 10
                 frames. Missing folders are created.
-            fps: the number of frames of a film in a second, above 0.
-            dpi: the number of pixels to an inch of a film, which is 10.5 by 4.6 inches.
-            most_frames: the most frames of a film, at least 2; in a longer race each frame stands for several steps.
+            fps: the number of frames of a film in a second, above 0; 10 by default.
+            dpi: the number of pixels to an inch of a film, which is 10.5 by 4.6 inches; 80 by default.
+            most_frames: the most frames of a film, at least 2, 150 by default; in a longer race each frame stands for
+                several steps.
 
         Returns:
             The player, or the path. In a notebook, `IPython.display.Image(filename)` shows a GIF.
 
         Raises:
-            TypeError, ValueError: for another kind of file, and for invalid arguments.
+            TypeError, ValueError: for another kind of file, for invalid arguments, and for a setting of films without
+                a path.
             OSError: if the file cannot be written.
             ImportError: without matplotlib, for a film.
         """
+        options = {"fps": fps, "dpi": dpi, "most_frames": most_frames}
+        given = {name: option for name, option in options.items() if option is not None}
         if path is None:
+            for name, option in given.items():
+                raise TypeError(
+                    f"Race.animate: {name}: expected a file for a film with this setting, such as "
+                    f'animate("race.gif", {name}={option!r}), got no path; the player without a path has no {name}'
+                )
             losses = np.concatenate([walk.losses for walk in self.trajectories.values()])
             scale = _scale_and_limits(float(losses[0]), drawable(losses))
             return RacePlayer(self.surface, self.trajectories, scale)
@@ -115,7 +129,7 @@ class Race:
             places = {name: drawable(self.surface.path(walk)) for name, walk in walks}
             return [Panel(left, places, has_legend=False), Panel(right, losses, has_legend=False)]
 
-        return write_film("Race.animate", path, panels, fps, dpi, most_frames)
+        return write_film("Race.animate", path, panels, **{"fps": 10.0, "dpi": 80, "most_frames": 150, **given})
 
     def _plot_losses(self, ax: Axes) -> None:
         from matplotlib.ticker import MaxNLocator
