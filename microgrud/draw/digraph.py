@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..common.words import counted
 from ..engine import Value
@@ -26,11 +26,16 @@ from .style import (
     table,
     tint,
 )
-from .value_graph import Kind, is_dot, local_derivatives, shown_operands, summarise
+from .value_graph import Kind, is_dot, shown_operands, summarise
 
 #: Maximum number of operations named in the box for the nodes that are not drawn.
 _MOST_OPERATIONS = 6
 _DASHED = {"style": "dashed", "color": FAINT}
+_OUTDATED = (
+    ".data was set after this graph was computed.",
+    "Results and grads belong to the numbers before;",
+    "? is a local derivative, which would not.",
+)
 
 
 class GraphWriter:
@@ -46,12 +51,12 @@ class GraphWriter:
         #: The id of the box for the nodes that lie too deep, if there are any.
         self.too_deep_id = "beyond" if view.too_deep else ""
         self.used_outside = _used_outside(view)
-        shown = [*view.drawn, *(node for group in view.groups for node in group.nodes)]
         #: The grads that a backward pass has computed; the others are drawn as dashes.
-        self.grads = {x: x.grad for x in shown if x in view.graph.differentiated}
-        self.largest = max((abs(g) for g in self.grads.values() if math.isfinite(g)), default=0.0)
-        self.data: Mapping[Value, float] = {x: x.data for x in shown}
-        self.slopes_of: Callable[[Value], Sequence[float | None]] = local_derivatives
+        self.grads: Mapping[Value, float] = view.graph.grads
+        shown = [*view.drawn, *(node for group in view.groups for node in group.nodes)]
+        finite = (abs(self.grads[x]) for x in shown if x in self.grads and math.isfinite(self.grads[x]))
+        self.largest = max(finite, default=0.0)
+        self.data = view.graph.data
         #: The operations that already have an edge from the nodes that lie too deep: each gets at most one.
         self.joined_to_too_deep: set[str] = set()
         #: True if elements get classes for a script: `box-v3` for the box of a node, `turn-v3` for everything that is
@@ -91,6 +96,8 @@ class GraphWriter:
         if view.left_out:
             left_out = f"not drawn: {counted(view.left_out, 'node')}"
             self.lines = [*summarise(view.graph.order).lines(), left_out, *self.lines]
+        if view.graph.outdated:
+            self.lines = [*self.lines, *_OUTDATED]
         if self.lines:
             self.drawing.attr(**caption(self.lines))
 
@@ -115,7 +122,7 @@ class GraphWriter:
             attributes["style"] += ",dashed"
         tooltip = f"{name or kind.value}: data={self.data[node]!r}"
         if not self.marked:
-            tooltip += f", grad={node.grad!r}"
+            tooltip += f", grad={self.grads.get(node, 0.0)!r}"
         self.drawing.node(self.ids[node], table(rows), fillcolor="#ffffff", tooltip=literal(tooltip), **attributes)
 
     # --- operations ---
@@ -142,7 +149,7 @@ class GraphWriter:
             self._dot(node, id)
         else:
             self._circle(id, node._op or "by hand", node)
-            shown, slopes = shown_operands(node), self.slopes_of(node)
+            shown, slopes = shown_operands(node), self.view.graph.slopes(node)
             joined: set[Group] = set()
             for k in shown:
                 operand = node._operands[k]
@@ -174,13 +181,16 @@ class GraphWriter:
         self._circle(id, "+", node)
         if isinstance(bias, Value) or bias != 0.0:
             self._edge(node, 0, id, 1.0)
-        numbers = [x.data if isinstance(x, Value) else x for x in factors]
+        others = (*factors[width:], *factors[:width])  # the slope of a product is the other factor
+        slopes: list[float | None] = [self.data[x] if isinstance(x, Value) else x for x in others]
+        if node in self.view.graph.outdated:
+            slopes = [None] * len(others)
         pairs = [k - 1 for k in shown if 0 < k <= width]
         for k in pairs:
             product = f"{id}p{k}"
             self._circle(product, "*", node)
-            self._edge(node, 1 + k, product, numbers[width + k])
-            self._edge(node, 1 + width + k, product, numbers[k])
+            self._edge(node, 1 + k, product, slopes[k])
+            self._edge(node, 1 + width + k, product, slopes[width + k])
             self.drawing.edge(product, id, **self._slope(1.0), **self._turn(self.ids[node]))
         if len(pairs) < width:
             self._rest(id, f"{width - len(pairs):,} more products")

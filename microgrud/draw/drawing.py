@@ -15,7 +15,7 @@ from .folding import view
 from .network import draw_network
 from .rendering import Drawing, check_format
 from .style import PORTS
-from .value_graph import read_graph
+from .value_graph import read_graph, roots_and_nodes
 
 if TYPE_CHECKING:
     from ..tape.compiled import Compiled
@@ -193,5 +193,5 @@ def trace(root: Value) -> tuple[set[Value], set[tuple[Value, Value]]]:
     >>> len(nodes), len(edges)
     (2, 1)
     """
-    order = read_graph(root).order
+    order = roots_and_nodes(root)[1]
     return set(order), {(x, node) for node in order for x in node._operands if isinstance(x, Value)}

@@ -15,7 +15,7 @@ from ..engine import Value
 from ..nn.module import Module
 from .folding import neuron_of_each
 from .style import short
-from .value_graph import NOTHING, local_derivatives, read_graph, times
+from .value_graph import NOTHING, ValueGraph, read_graph, times
 
 #: Maximum number of steps or factors shown for a path; longer paths are shown without their middle.
 _MOST_STEPS = 12
@@ -113,7 +113,8 @@ def explain(
 
     Raises:
         TypeError: if the root or the leaf is not a Value, the model not a Module, or k not an integer.
-        ValueError: if k is less than 1, or a node on a path was built by hand and has no known local derivatives.
+        ValueError: if k is less than 1, if a node on a path was built by hand and has no known local derivatives, or if
+            `.data` was set after the root was computed.
 
     >>> x = Value(3.0, label="x")
     >>> print(explain(x * x + 2.0 * x, x))
@@ -132,36 +133,22 @@ def explain(
     optional(instance(Module, "a Module"))("model", model)
     whole(1)("k", k)
     graph = read_graph(root, model, None, names)
-    order = graph.order
-    slopes_of = _slopes_after(leaf, order)
+    graph.check_numbers("explain")
+    slopes_of = _slopes_after(leaf, graph)
     if root is not leaf and root not in slopes_of:
         return Explanation(0.0, (), 0, depends=False)
     nodes = [leaf, *slopes_of]
     adjoints = dict(zip(nodes, numbers_of_gradient(root, nodes)))
-    best = {leaf: [_Trail(1.0, leaf, 1.0, None)]}
-    counts: dict[Value, int] = {leaf: 1}
-    for node, slopes in slopes_of.items():
-        parents = [(i, x) for i, x in enumerate(node._operands) if isinstance(x, Value) and x in counts]
-        if not parents or adjoints[node] == 0.0:
-            continue
-        counts[node] = sum(counts[x] for _, x in parents)
-        extended = (
-            _Trail(_extended(before.product, slopes[i]), node, slopes[i], (x, rank))
-            for i, x in parents
-            for rank, before in enumerate(best[x])
-        )
-        best[node] = heapq.nlargest(k, extended, key=lambda trail: _strength(trail.product))
+    best, counts = _strongest(leaf, slopes_of, adjoints, k)
     gradient = 0.0 + adjoints[leaf]  # a grad is never -0.0, since backward() adds to 0.0
-    if root not in counts:
-        return Explanation(gradient, (), 0)
-    neurons = {} if model is None else neuron_of_each(order, model)
+    neurons = {} if model is None else neuron_of_each(graph.order, model)
     paths = []
-    for trail in best[root]:
+    for trail in best.get(root, ()):
         trails = trail.from_the_leaf(best)
         path, along = tuple(each.node for each in trails), tuple(each.slope for each in trails[1:])
         share = trail.product / gradient if gradient and math.isfinite(gradient) else math.nan
         paths.append(GradientPath(path, along, trail.product, share, _steps(path, graph.names, neurons)))
-    return Explanation(gradient, tuple(paths), counts[root])
+    return Explanation(gradient, tuple(paths), counts.get(root, 0))
 
 
 class _Trail(NamedTuple):
@@ -185,6 +172,25 @@ class _Trail(NamedTuple):
         return trails[::-1]
 
 
+def _strongest(
+    leaf: Value, slopes_of: Mapping[Value, Sequence[float]], adjoints: Mapping[Value, float], k: int
+) -> tuple[dict[Value, list[_Trail]], dict[Value, int]]:
+    """Return the k strongest paths from a leaf to each node after it, and the number of all paths to the node."""
+    best, counts = {leaf: [_Trail(1.0, leaf, 1.0, None)]}, {leaf: 1}
+    for node, slopes in slopes_of.items():
+        parents = [(i, x) for i, x in enumerate(node._operands) if isinstance(x, Value) and x in counts]
+        if not parents or adjoints[node] == 0.0:
+            continue
+        counts[node] = sum(counts[x] for _, x in parents)
+        extended = (
+            _Trail(_extended(before.product, slopes[i]), node, slopes[i], (x, rank))
+            for i, x in parents
+            for rank, before in enumerate(best[x])
+        )
+        best[node] = heapq.nlargest(k, extended, key=lambda trail: _strength(trail.product))
+    return best, counts
+
+
 def _extended(product: float, slope: float) -> float:
     """Return the product along a path after one more step towards the root.
 
@@ -199,17 +205,17 @@ def _strength(product: float) -> float:
     return math.inf if math.isnan(product) else abs(product)
 
 
-def _slopes_after(leaf: Value, order: Sequence[Value]) -> dict[Value, Sequence[float]]:
+def _slopes_after(leaf: Value, graph: ValueGraph) -> dict[Value, Sequence[float]]:
     """Return the local derivatives of the nodes that depend on a leaf, in topological order."""
     slopes: dict[Value, Sequence[float]] = {}
-    for node in order:
+    for node in graph.order:
         if node is not leaf and any(x is leaf or x in slopes for x in node._operands if isinstance(x, Value)):
-            slopes[node] = _slopes(node)
+            slopes[node] = _known(node, graph.slopes(node))
     return slopes
 
 
-def _slopes(node: Value) -> Sequence[float]:
-    slopes = local_derivatives(node)
+def _known(node: Value, slopes: Sequence[float | None]) -> Sequence[float]:
+    """Return the local derivatives of a node if all of them are known, or else raise a ValueError."""
     if any(slope is None and isinstance(x, Value) for slope, x in zip(slopes, node._operands)):
         raise ValueError(
             f"explain: expected operations with known local derivatives, got a node {node._op or 'without a name'!r} "

@@ -6,15 +6,11 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from ..engine import Value
 from ..engine.vectors import restored
 from .style import short
 from .value_graph import NOTHING, ValueGraph, times
-
-#: The local derivatives of each node with respect to its operands, as `local_derivatives` returns them.
-Slopes: TypeAlias = Mapping[Value, list[float | None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,22 +57,21 @@ class Frame:
     nodes: tuple[Value, ...] = ()
 
 
-def frames_of(root: Value, graph: ValueGraph, slopes: Slopes) -> list[Frame]:
+def frames_of(root: Value, graph: ValueGraph) -> list[Frame]:
     """Run the backward pass node by node and record each step; afterwards every grad has its former value.
 
     Args:
         root: the root.
         graph: the graph of the root, with a name for every node.
-        slopes: the local derivatives of each node.
 
     Returns:
         a frame for the start, one for each operation, in the order of the engine, and one for the end.
     """
     with restored(graph.order):
-        return list(_run(root, graph, slopes))
+        return list(_run(root, graph))
 
 
-def _run(root: Value, graph: ValueGraph, slopes: Slopes) -> Iterator[Frame]:
+def _run(root: Value, graph: ValueGraph) -> Iterator[Frame]:
     name = graph.names
     reached = {root}
     for node in graph.order:
@@ -85,7 +80,7 @@ def _run(root: Value, graph: ValueGraph, slopes: Slopes) -> Iterator[Frame]:
     yield first_frame(root, name)
     for node in reversed(graph.order):
         if not node.is_leaf:
-            shares = () if node.grad == 0.0 else _shares(node, slopes[node])
+            shares = () if node.grad == 0.0 else _shares(node, graph.slopes(node))
             reached.update(share.parent for share in shares)
             yield Frame(node, node.grad, shares, {x: x.grad for x in reached}, _sentence(node, shares, name))
     yield last_frame(root, graph, {x: x.grad for x in reached})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, overload
 
 from ..common.checks import NOT_NEGATIVE, instance, real
@@ -18,7 +18,7 @@ from .frames import Frame, frames_of, names_of_all
 from .player_page import Page
 from .structure import Structure
 from .updating import update_frame
-from .value_graph import ValueGraph, local_derivatives, read_graph
+from .value_graph import ValueGraph, read_graph
 
 #: Maximum number of boxes of operations in a folded graph, so that all of them are in sight.
 _MOST_PARTS = 8
@@ -40,8 +40,6 @@ class BackpropSteps(Sequence[Frame]):
         self.root = root
         self._graph, self._digits = graph, digits
         self._rankdir = rankdir or ("TB" if fold else "LR")
-        self._data = {x: x.data for x in graph.order}
-        self._slopes: Mapping[Value, list[float | None]] = {}
         if fold:
             structure = Structure(graph, graph.order)
             most = max(1, min(_MOST_PARTS, structure.natural()))
@@ -49,10 +47,9 @@ class BackpropSteps(Sequence[Frame]):
             graph.names = names_of_all(graph)
             self.frames = folded_frames(root, graph, structure.parts(most))
         else:
-            self._slopes = {x: local_derivatives(x) for x in graph.order}
             self._view = view_of(graph, {}, None, len(graph.order))
             graph.names = names_of_all(graph)
-            self.frames = frames_of(root, graph, self._slopes)
+            self.frames = frames_of(root, graph)
         if lr is not None:
             self.frames.append(update_frame(graph, graph.parameters, lr, self.frames[-1]))
 
@@ -78,7 +75,7 @@ class BackpropSteps(Sequence[Frame]):
 
     @CachedAttribute
     def _html(self) -> str:
-        return Page(self._graph, self.frames, self._data, self._digits).html(self._view, self._rankdir, self._slopes)
+        return Page(self._graph, self.frames, self._digits).html(self._view, self._rankdir)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the player as a page of its own.
@@ -132,7 +129,8 @@ def backprop_steps(
 
     Raises:
         TypeError: if the root is not a Value.
-        ValueError: for invalid arguments.
+        ValueError: for invalid arguments, and if `.data` was set after the root was computed: the pass would begin at
+            old numbers and go on with new ones.
 
     >>> x = Value(3.0, label="x")
     >>> steps = backprop_steps(x * x)
@@ -148,4 +146,5 @@ def backprop_steps(
         if parameters is None:
             raise ValueError("lr: expected parameters as well; write backprop_steps(root, parameters=..., lr=...)")
     graph = read_graph(root, parameters, inputs)
+    graph.check_numbers("backprop_steps")
     return BackpropSteps(root, graph, rankdir, digits, lr, len(graph.order) > max_nodes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from string import Template
@@ -30,7 +30,6 @@ class Page:
     Attributes:
         graph: the graph, with a name for every node.
         frames: the frames.
-        data: the numbers that the graph had when the frames were made.
         digits: the number of significant digits.
         cells: the nodes whose numbers each cell shows, by the name of the cell for the script: the number of a node, or
             a row in the box of a group.
@@ -39,17 +38,16 @@ class Page:
 
     graph: ValueGraph
     frames: Sequence[Frame]
-    data: Mapping[Value, float]
     digits: int
     cells: dict[int | str, Sequence[Value]] = field(default_factory=dict)
     turns: dict[Value, int | str] = field(default_factory=dict)
 
-    def html(self, view: View, rankdir: str, slopes: Mapping[Value, list[float | None]]) -> str:
+    def html(self, view: View, rankdir: str) -> str:
         """Return the player."""
         grads = [grad for frame in self.frames for grad in frame.grads.values()]
         # The largest finite grad of all steps has the full tint, so that colours mean the same in each step.
         largest = max((abs(grad) for grad in grads if math.isfinite(grad)), default=0.0)
-        picture = self._picture(view, rankdir, slopes, largest, grads)
+        picture = self._picture(view, rankdir, largest, grads)
         template = Template(resources.files(__package__).joinpath("player.html").read_text(encoding="utf-8"))
         return template.substitute(
             active=ACTIVE,
@@ -61,23 +59,13 @@ class Page:
             steps="\n".join(self._steps(largest)),
         )
 
-    def _picture(
-        self,
-        view: View,
-        rankdir: str,
-        slopes: Mapping[Value, list[float | None]],
-        largest: float,
-        grads: Sequence[float],
-    ) -> str:
+    def _picture(self, view: View, rankdir: str, largest: float, grads: Sequence[float]) -> str:
         """Draw the numbers after the pass, and find the cells."""
         drawing = new_drawing("svg", rankdir)
         picture = GraphWriter(view, drawing, self.digits, rankdir)
-        picture.data = self.data
-        if slopes:
-            picture.slopes_of = slopes.__getitem__
         picture.grads, picture.largest = self.frames[-1].grads, largest
         updated = self.frames[-1].data.values()
-        widest = max(len(short(x, self.digits)) for x in (*grads, *self.data.values(), *updated))
+        widest = max(len(short(x, self.digits)) for x in (*grads, *self.graph.data.values(), *updated))
         picture.marked, picture.width = True, 4 + 6 * widest
         picture.write()
         self.turns = {x: int(picture.ids[x].lstrip("v")) for x in view.drawn}
@@ -121,8 +109,8 @@ class Page:
         listed = []
         for name, nodes in self.cells.items():
             if any(x in frame.data for x in nodes):
-                numbers = [frame.data.get(x, self.data[x]) for x in nodes]
-                old = spread_exactly([self.data[x] for x in nodes])
+                numbers = [frame.data.get(x, self.graph.data[x]) for x in nodes]
+                old = spread_exactly([self.graph.data[x] for x in nodes])
                 title = self.graph.names[nodes[0]] if len(nodes) == 1 else f"{len(nodes):,} nodes"
                 listed.append(
                     (name, spread(numbers, self.digits), f"{title}: data={spread_exactly(numbers)}, was {old}")

@@ -23,13 +23,14 @@ def update_frame(graph: ValueGraph, parameters: Iterable[Value], lr: float, last
         last: the frame with all gradients.
     """
     grads = {p: last.grads[p] for p in parameters if p in last.grads}
-    data = {p: p.data - lr * grad for p, grad in grads.items()}
+    data = {p: graph.data[p] - lr * grad for p, grad in grads.items()}
     if not grads:
         return Frame(None, 0.0, (), last.grads, "The update changes nothing: no parameter received a gradient.", data)
     rate = short(lr, 4)
     steepest = sorted(grads, key=lambda p: -abs(grads[p])) if len(grads) > _MOST_WRITTEN else grads
     words = [
-        f"{graph.names[p]} = {short(p.data, 4)} \u2212 {rate} \u00d7 {_bracketed(grads[p])} = {short(data[p], 4)}"
+        f"{graph.names[p]} = {short(graph.data[p], 4)} \u2212 {rate} \u00d7 {_bracketed(grads[p])} = "
+        f"{short(data[p], 4)}"
         for p in list(steepest)[:_MOST_WRITTEN]
     ]
     more = f", and {len(data) - _MOST_WRITTEN:,} more" if len(data) > _MOST_WRITTEN else ""

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.checks import instance, optional
+from ..common.forking import CachedAttribute
 from ..common.words import counted
 from ..engine import Value, topological_order
+from ..engine.by_hand import LocalGradients
 from ..nn.module import Module, named_leaves
 
 
@@ -26,15 +28,18 @@ class Kind(enum.Enum):
 
 @dataclass(eq=False)
 class ValueGraph:
-    """A graph to be drawn.
+    """A graph to be drawn, with the numbers that it had when it was read.
+
+    A picture may be finished later, such as the states of a folded one, when a step of training has changed them.
 
     Attributes:
         roots: the nodes that the graph was read from.
         order: the roots and every node that they depend on, each after its parents.
         kinds: the kind of each node.
         names: the names of the nodes that have one.
-        differentiated: the nodes that a backward pass has visited: those with a grad other than 0, and every node that
-            these depend on. The grad of other nodes is drawn as a dash.
+        data: the number of each node.
+        grads: the grads of the nodes that a backward pass has visited: those with a grad other than 0, and every node
+            that these depend on. The grad of other nodes is drawn as a dash.
         parameters: the leaves that are parameters, a root among them too.
     """
 
@@ -42,8 +47,33 @@ class ValueGraph:
     order: list[Value]
     kinds: dict[Value, Kind] = field(default_factory=dict)
     names: dict[Value, str] = field(default_factory=dict)
-    differentiated: set[Value] = field(default_factory=set)
+    data: dict[Value, float] = field(default_factory=dict)
+    grads: dict[Value, float] = field(default_factory=dict)
     parameters: list[Value] = field(default_factory=list)
+
+    def slopes(self, node: Value) -> list[float | None]:
+        """Return the local derivatives of a node: None where there is none, it is unknown, or it is outdated."""
+        return [None] * len(node._operands) if node in self.outdated else _slopes(node, self.data)
+
+    @CachedAttribute
+    def outdated(self) -> set[Value]:
+        """The nodes whose numbers do not follow from those of their operands: `.data` was set after they were computed.
+
+        A rule of a local derivative would get new operands with an old result, and its number would belong to neither
+        the grads nor the new numbers.
+        """
+        return {node for node in self.order if _is_outdated(node, self.data)}
+
+    def check_numbers(self, where: str) -> None:
+        """Raise a ValueError if numbers are outdated."""
+        if self.outdated:
+            node = next(x for x in self.order if x in self.outdated)
+            operands = [self.names.get(x) or x._op or "a leaf" for x in node._operands if isinstance(x, Value)]
+            raise ValueError(
+                f"{where}: expected a graph whose numbers follow from its leaves, but .data was set after "
+                f"{self.names.get(node) or node._op} was computed from {' and '.join(operands[:4])}; compute the root "
+                "again"
+            )
 
 
 def read_graph(
@@ -61,17 +91,8 @@ def read_graph(
         TypeError: if `root` is neither a Value nor a sequence of them, or `names` is not a mapping from Values.
         ValueError: if `root` is an empty sequence.
     """
-    roots = list(dict.fromkeys(_values(root, "root")))
-    if not roots:
-        raise ValueError("root: expected at least one Value, got none")
-    order: list[Value] = []
-    known: set[int] = set()
-    for each in roots:
-        if id(each) not in known:
-            found = topological_order(each, known)
-            order += found
-            known.update(map(id, found))
-    graph = ValueGraph(roots, order, differentiated=_differentiated(order))
+    roots, order = roots_and_nodes(root)
+    graph = ValueGraph(roots, order, data={x: x.data for x in order}, grads=_grads(order))
     own_names: dict[Value, str] = {}
     if isinstance(parameters, Module):
         own_names.update({p: name for name, p in named_leaves(parameters)})
@@ -93,15 +114,30 @@ def read_graph(
     return graph
 
 
-def _differentiated(order: Sequence[Value]) -> set[Value]:
-    """Return the nodes with a grad other than 0 and all nodes below them: a backward pass has visited these."""
+def roots_and_nodes(root: Value | Sequence[Value]) -> tuple[list[Value], list[Value]]:
+    """Return the different roots, and every node of their graph, each after its parents: see `read_graph`."""
+    roots = list(dict.fromkeys(_values(root, "root")))
+    if not roots:
+        raise ValueError("root: expected at least one Value, got none")
+    order: list[Value] = []
+    known: set[int] = set()
+    for each in roots:
+        if id(each) not in known:
+            found = topological_order(each, known)
+            order += found
+            known.update(map(id, found))
+    return roots, order
+
+
+def _grads(order: Sequence[Value]) -> dict[Value, float]:
+    """Return the grads of the nodes with one other than 0 and of all nodes below them, which a pass has visited."""
     found: set[Value] = set()
     for node in reversed(order):
         if node.grad != 0.0:
             found.add(node)
         if node in found:
             found.update(x for x in node._operands if isinstance(x, Value))
-    return found
+    return {x: x.grad for x in order if x in found}
 
 
 def _values(nested: Any, argument: str) -> list[Value]:
@@ -146,20 +182,39 @@ def local_derivatives(node: Value) -> list[float | None]:
     >>> local_derivatives(x * y), local_derivatives(x * 2.0)
     ([4.0, 3.0], [2.0, None])
     """
+    return _slopes(node, {x: x.data for x in (node, *node._operands) if isinstance(x, Value)})
+
+
+def _slopes(node: Value, data: Mapping[Value, float]) -> list[float | None]:
+    """Return the local derivatives of a node at given numbers: see `local_derivatives`."""
     operands = node._operands
     slopes: list[float | None] = [None] * len(operands)
     operation = node._operation
     if isinstance(operation, str) or node._closure is not None:
         return slopes
-    xs = [x.data if isinstance(x, Value) else x for x in operands]
+    xs = [data[x] if isinstance(x, Value) else x for x in operands]
     wanted = [k for k, x in enumerate(operands) if isinstance(x, Value)]
     try:
-        found = operation.local_derivatives(node.data, xs, wanted)
+        found = operation.local_derivatives(data[node], xs, wanted)
     except Exception:  # the rule may be user-defined; a picture is drawn even if it fails
         return slopes
     for k, slope in zip(wanted, found):
         slopes[k] = NOTHING if slope is None else float(slope)
     return slopes
+
+
+def _is_outdated(node: Value, data: Mapping[Value, float]) -> bool:
+    """Return whether an operation, from the numbers of its operands, would not compute that of its node again."""
+    operation = node._operation
+    if isinstance(operation, (str, LocalGradients)) or node._closure is not None:  # built by hand
+        return False
+    try:
+        found = operation.value(*[data[x] if isinstance(x, Value) else x for x in node._operands])
+        return found != data[node] and (found == found or data[node] == data[node])
+    except (ArithmeticError, ValueError):  # not defined at the new numbers
+        return True
+    except Exception:  # the operation may be user-defined; a picture is drawn even if it fails
+        return False
 
 
 #: Maximum number of operands drawn; longer lists are drawn without their middle.
@@ -250,7 +305,7 @@ def summary(root: Value | Sequence[Value]) -> Summary:
     4 nodes: 1 leaf, 2 *, 1 +
     depth 2, widest at level 1 with 2 nodes
     """
-    return summarise(read_graph(root).order)
+    return summarise(roots_and_nodes(root)[1])
 
 
 def summarise(order: Sequence[Value]) -> Summary:
