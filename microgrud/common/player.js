@@ -43,8 +43,9 @@
       var name = keys[event.key];
       if (!name || event.altKey || event.ctrlKey || event.metaKey || event.target === slider) { return; }
       if (event.key === " " && event.target.tagName === "BUTTON" || event.target.tagName === "SUMMARY") { return; }
-      event.preventDefault();
       event.stopPropagation(); // Jupyter has other uses for these keys
+      if (event.target.matches(".picture") && event.target.scrollWidth > event.target.clientWidth) { return; }
+      event.preventDefault();
       go[name]();
     });
     show(0, true);

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def mimebundle(shown: Value | Module | Compiled[..., Any]) -> dict[str, str]:
     """Return the picture of a graph, a network or a recording, and its text, for the display in a notebook.
 
-    Large graphs are folded, with HTML in which their boxes open by a click, and large layers are drawn without their
+    Large graphs are folded, with boxes that open by a click in the HTML, and large layers are drawn without their
     middle. A leaf, which has no graph, a module without neurons and a function without recordings are shown as text.
 
     >>> list(mimebundle(Value(2.0) * 3.0))
-    ['text/plain', 'image/svg+xml']
+    ['text/plain', 'image/svg+xml', 'text/html']
     """
     text = {"text/plain": repr(shown)}
     if isinstance(shown, Value):

@@ -11,12 +11,13 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from ..common.pages import COLOURS, CONTROLS, player_script, theme
+from ..common.pages import player_script
 from ..engine import Value
 from .digraph import GraphWriter
 from .fitting import new_drawing
 from .folding import View
 from .frames import Frame
+from .framing import STYLE
 from .moving import moving_picture
 from .rendering import fitting
 from .style import ACTIVE, grads_of, in_words, short, spread, strongest, tint
@@ -52,7 +53,7 @@ class Page:
         return template.substitute(
             active=ACTIVE,
             player=player_script(),
-            theme=theme(".microgrud-backprop", COLOURS | CONTROLS),
+            style=STYLE,
             last=len(self.frames) - 1,
             sentence=html.escape(self.frames[-1].sentence),
             picture=picture,

@@ -18,6 +18,7 @@ from ..common.forking import Lock
 from ..common.missing import what_to_install
 from ..common.pages import save_page
 from . import dot
+from .framing import framed
 from .metrics import fitted
 
 try:
@@ -107,14 +108,20 @@ class Drawing(_Digraph):  # type: ignore[misc]
     def html(self) -> str:
         """Return the picture as self-contained HTML, in which a folded box opens in place by a click or by Enter.
 
-        Without scripts it shows the folded picture.
+        It has light and dark colours, and scrolls if it is wider than its place. Without scripts it shows the folded
+        picture.
         """
-        can_open = self._opening is not None and self._opening[0] == len(self.body)
-        return self._opening[1]() if can_open and self._opening else self._repr_image_svg_xml()
+        return self._html(None)
+
+    def _html(self, svg: str | None) -> str:
+        """Return the HTML; `svg` is the picture, if it has been rendered already."""
+        if self._opening is not None and self._opening[0] == len(self.body):
+            return self._opening[1]()
+        return framed(svg or self._repr_image_svg_xml())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, str]:
-        bundle = {"text/plain": repr(self), "image/svg+xml": self._repr_image_svg_xml()}
-        return bundle if self._opening is None else bundle | {"text/html": self.html()}
+        svg = self._repr_image_svg_xml()
+        return {"text/plain": repr(self), "image/svg+xml": svg, "text/html": self._html(svg)}
 
     def _repr_image_svg_xml(self) -> str:
         """Return the picture for a notebook, in which it takes no more than the width of the page."""

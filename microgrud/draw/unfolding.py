@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from importlib import resources
 from string import Template
 
-from ..common.pages import COLOURS, CONTROLS, theme
 from ..engine import Value
 from ..nn.module import Module
 from .folding import Group, View, groups_of, view_of
+from .framing import STYLE
 from .moving import stripped
 from .rendering import Drawing, fitting
 from .structure import Structure, operations
@@ -80,8 +80,7 @@ def unfolding(
             break
     packed = base64.b64encode(zlib.compress(json.dumps(pictures).encode(), 9)).decode()
     template = Template(resources.files(__package__).joinpath("unfolding.html").read_text(encoding="utf-8"))
-    colours = theme(".microgrud-graph", COLOURS | CONTROLS)
-    return template.substitute(picture=pictures[0]["svg"], packed=packed, active=ACTIVE, theme=colours)
+    return template.substitute(picture=pictures[0]["svg"], packed=packed, active=ACTIVE, style=STYLE)
 
 
 def _opened(graph: ValueGraph, group_of: dict[Value, Group], group: Group, model: Module | None) -> dict[Value, Group]:
