@@ -153,7 +153,13 @@ WITHOUT_SLOPES = {"sign", "floor", "ceil", "trunc", "round", "round_digits", "fl
 WITHOUT_SLOPES |= {"less", "at_most", "equal", "unequal", "same"}
 
 
-@pytest.mark.parametrize("name", ops.TABLE)
+SLOW_RULES = {"lgamma", "digamma", "polygamma", "polygamma_difference", "beta", "betaln"}
+seconds_each = pytest.mark.slow("2 to 6 s each: gamma functions at many digits")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=seconds_each if name in SLOW_RULES else ()) for name in ops.TABLE]
+)
 def test_a_wrong_rule_is_caught(name: str) -> None:
     mutants = {what: mutate(ops.TABLE[name]) for what, mutate in MUTATIONS.items()}
     wrong = {what: mutant for what, mutant in mutants.items() if mutant is not None and changes(mutant, name)}

@@ -305,7 +305,9 @@ def test_a_check_of_the_target_does_not_change_the_file(tmp_path: Path) -> None:
 # --- kills ---
 
 
-@pytest.mark.parametrize("kind", ["stateful", "rewritten"])  # kills_report.py kills more runs, of more kinds
+@pytest.mark.parametrize(  # kills_report.py kills more runs, of more kinds
+    "kind", ["stateful", pytest.param("rewritten", marks=pytest.mark.slow("3 s: other processes"))]
+)
 def test_a_run_that_is_killed_resumes_to_the_same_end(kind: str, tmp_path: Path) -> None:
     end, seconds = uninterrupted(tmp_path, kind)
     rng = random.Random(kind)

@@ -93,7 +93,6 @@ def test_a_new_operation_works_on_the_engine_in_python(copy: Path) -> None:
     run_tests(copy, "python")
 
 
-@pytest.mark.slow("40 s: it compiles both extensions")
 @pytest.mark.skipif(sys.platform == "win32" or shutil.which("cc") is None, reason="takes a C compiler")
 def test_a_new_operation_works_on_the_engine_and_the_tape_in_c(copy: Path) -> None:
     pytest.importorskip("setuptools", minversion="77")

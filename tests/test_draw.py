@@ -393,7 +393,9 @@ def test_very_many_operands_are_drawn_as_the_first_and_the_last() -> None:
     assert "x500" not in found
 
 
-@pytest.mark.parametrize("shape", ["chain", "wide", "ladder"])
+@pytest.mark.parametrize(
+    "shape", ["wide", *(pytest.param(shape, marks=pytest.mark.slow("2 s")) for shape in ("chain", "ladder"))]
+)
 def test_a_graph_of_a_hundred_thousand_nodes_is_drawn_in_part_with_a_summary(shape: str) -> None:
     if shape == "chain":
         y = Value(1.0)

@@ -154,6 +154,7 @@ print("done")
 """
 
 
+@pytest.mark.slow("8 s: another process")
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     mount = 'mount -t tmpfs -o size=512k tmpfs "$0"'
     if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "sh", "-c", mount, tmp_path]).returncode:
@@ -187,6 +188,7 @@ def test_a_temporary_file_that_another_process_deletes_is_written_again(
 
 
 @posix
+@pytest.mark.slow("3 s: other processes")
 def test_killed_writers_and_damaged_files_do_no_harm() -> None:
     """A sample of the attacks; `python tests/attacks_report.py` makes ten times as many."""
     report = Path(__file__).with_name("attacks_report.py")

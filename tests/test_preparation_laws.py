@@ -93,6 +93,7 @@ def fitted(frame, **options):
         assume(False)
 
 
+@pytest.mark.slow("3 s")
 @given(typed_frames())
 @settings(max_examples=25, deadline=None)
 def test_a_typed_frame_and_its_text_give_the_same_inputs(frame):

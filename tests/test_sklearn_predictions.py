@@ -216,6 +216,7 @@ def test_temperatures_use_weights_and_need_rows() -> None:
     assert temperature_of(logits[:40], targets[:40]) == 1.0
 
 
+@pytest.mark.slow("4 s")
 def test_where_all_validation_rows_are_right_the_temperature_does_not_make_sure_of_others() -> None:
     generator = np.random.default_rng(600)
 

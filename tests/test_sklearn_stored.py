@@ -85,6 +85,7 @@ def test_a_temperature_other_than_1_is_stored(stored: Callable[[Any], Any]) -> N
     assert same(model, twin)
 
 
+@pytest.mark.slow("4 s")
 @pytest.mark.usefixtures("in_an_empty_folder")
 def test_a_run_with_a_temperature_predicts_its_held_out_rows_as_it_has_stored_them() -> None:
     labels = np.where(np.random.default_rng(0).random(150) < 0.2, (SPECIES + 1) % 3, SPECIES)
