@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-import exercises  # noqa: F401  (registers the checks of notebooks 1 to 3)
+import exercises  # noqa: F401  (registers the checks of notebooks 2 and 3)
+import first_exercises  # noqa: F401  (registers those of notebook 1)
 import later_exercises  # noqa: F401  (registers those of notebooks 4 to 6)
 from hints import EXERCISES, NotYetError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,11 @@ def number(call: str, function: Callable[..., Any], *args: Any) -> float:
 
 def anything(got: float) -> bool:
     return True
+
+
+def fresh(low: float, high: float) -> float:
+    """Draw a number anew in each check, so that no answer can know it by heart."""
+    return round(random.Random().uniform(low, high), 2)
 
 
 def close(a: float, b: float, tolerance: float = 1e-9) -> bool:

@@ -90,6 +90,18 @@ def _softmax(answer: Any) -> None:
                 [s / (sum(scores) or 1.0) for s in scores],
                 "A share of a negative score is negative: take exp first.",
             ),
+            (
+                [p / (1.0 + p) for p in powers],
+                "You divide each by 1 + itself: divide by the sum of all.",
+            ),
+            (
+                [p / len(scores) for p in powers],
+                "You divide by how many they are, not by their sum.",
+            ),
+            (
+                [1.0 / p / sum(1.0 / q for q in powers) for p in powers],
+                "The largest score gets the smallest share: is the sign right?",
+            ),
         )
 
 

@@ -25,7 +25,7 @@ def check() -> Iterator[Callable[..., None]]:
 
     yield checks.check
     sys.path.remove(str(NOTEBOOKS))
-    for name in ("checks", "exercises", "hints", "later_exercises"):
+    for name in ("checks", "exercises", "first_exercises", "hints", "later_exercises"):
         del sys.modules[name]
 
 
@@ -68,11 +68,20 @@ def test_an_unfinished_exercise_does_not_pass(
 
 #: Typical wrong answers by the number of the exercise, each with words of its hint.
 WRONG = [
-    (1, "lambda f, x: f(x + 1e-6) - f(x)", "measured in nudges"),
+    (1, "lambda f, x: f(x + 1e-6) - f(x)", "returned the change itself. How many times the nudge"),
+    (1, "lambda f, x: f(x + 0.5) - f(x)", "returned the change itself"),
+    (1, "lambda f, x: 1e-6 / (f(x + 1e-6) - f(x))", "the nudge by the change"),
+    (1, "lambda f, x: f(x + 1e-6) - f(x) / 1e-6", "parentheses"),
+    (1, "lambda f, x: (f(x + 1e-6) - f(x)) / x", "divided the change by x"),
+    (1, "lambda f, x: (f(x + 1e-6) - f(x - 1e-6)) / 1e-6", "a factor of 2"),
+    (1, "lambda f, x: (f(x + 1e-17) - f(x)) / 1e-17", "try a larger one"),
+    (1, "lambda f, x: f(x) / x * 2", "asked for one height"),
+    (1, "lambda f, x: (f(2 * x) - f(x) + 1) / 7", "Try one nudge on paper"),
+    (1, "lambda f, x: {2.0: 4.0, -1.0: -2.0, 0.5: math.cos(0.5), 3.0: 0.0}.get(x, -100.0)", "You never called f"),
     (1, "lambda f, x: (f(x) - f(x + 1e-6)) / 1e-6", "which height did you subtract"),
-    (1, "lambda f, x: f(x)", "the height"),
-    (1, "lambda f, x: (f(x + 0.1) - f(x)) / 0.1", "smaller nudge"),
-    (1, "lambda f, x: 2 * x", "sin"),
+    (1, "lambda f, x: f(x)", "returned a height"),
+    (1, "lambda f, x: (f(x + 0.1) - f(x)) / 0.1", "try a smaller one"),
+    (1, "lambda f, x: 2 * x", "f(x) = sin(x)"),
     (1, "lambda f, x: f(x) / 0", "raised ZeroDivisionError"),
     (1, "lambda f, x: 'steep'", "expected a number"),
     (1, "lambda f: 1.0", "raised TypeError"),
@@ -80,16 +89,30 @@ WRONG = [
     (2, "lambda x: 3", "What happens from u to u"),
     (2, "lambda x: 2 * (3 * x + 1) + 3", "added along a path"),
     (2, "lambda x: 24.0", "x = -2"),
+    (2, "lambda x: 3 * (3 * x + 1)", "each contributes u"),
+    (2, "lambda x: 6 * x", "at u, not at x"),
+    (2, "lambda x: 18 * x", "the 1 in u"),
+    (2, "lambda x: (3 * x + 1) ** 2", "returned the height"),
+    (2, "lambda x: {1.0: 24.0, -2.0: -30.0, 0.5: 15.0}.get(x, 0.0)", "both local derivatives"),
     (3, "lambda: ['x', 's', 'square', 'cube', 'result']", "x passes its gradient on before s does"),
     (3, "lambda: ['result', 'square', 'cube', 's', 'x']", "lacks a share"),
     (3, "lambda: ['result', 'x']", "expected a list of"),
+    (3, "lambda: ['result', 'cube', 's', 'square', 'x']", "s passes its gradient on before square does"),
+    (3, "lambda: [result, cube, square, s, x]", "in quotes"),
+    (3, "lambda: 'result cube square s x'", "expected a list of"),
     (4, "lambda x: [x, 4 * x]", "2 paths"),
     (4, "lambda x: [x, x, x, x, x]", "add up to 15; the gradient is 24"),
     (4, "lambda x: [2 * x, 2 * x, 2 * x, x, x]", "not each share"),
     (4, "lambda x: 8 * x", "expected a list"),
+    (4, "lambda x: [1, 1, 1, 1, 4 * x]", "add up to 16"),
+    (4, "lambda x: [x, x, x, x]", "4 paths"),
+    (4, "lambda x: [3.0, 3.0, 3.0, 3.0, 12.0]", "x = -2"),
     (7, "lambda p, t: sum((a - b) ** 2 for a, b in zip(p, t))", "the sum of the squares"),
     (7, "lambda p, t: sum(a - b for a, b in zip(p, t)) / len(p)", "the mean of the errors"),
     (7, "lambda p, t: sum(abs(a - b) for a, b in zip(p, t)) / len(p)", "their sizes"),
+    (7, "lambda p, t: (sum(a - b for a, b in zip(p, t)) / len(p)) ** 2", "not their mean"),
+    (7, "lambda p, t: math.sqrt(sum((a - b) ** 2 for a, b in zip(p, t)) / len(p))", "square root"),
+    (7, "lambda p, t: sum((a - b) ** 2 for a, b in zip(p, t)) / len(p) / 2", "half of the mean"),
     (8, "walk(sign=1)", "Yours climbs"),
     (8, "walk(more=1)", "a step too many"),
     (8, "walk(more=-1)", "a step short"),
@@ -97,10 +120,27 @@ WRONG = [
     (8, "lambda slope, x, rate, steps: x * (1 - 2 * rate) ** steps", "call slope(x)"),
     (9, "lambda curvature: 2 / curvature", "one step leads to -1"),
     (9, "lambda curvature: 0.25", "the curvature 2 is 0.25"),
+    (9, "lambda curvature: curvature", "one step leads to -15"),
+    (9, "lambda curvature: 0.5 / curvature", "one step leads to 0.5"),
+    (9, "lambda curvature: 'small'", "expected a number"),
     (10, "lambda slope, x, rate, keep, steps: walk()(slope, x, rate, steps)", "without momentum"),
-    (10, "lambda slope, x, rate, keep, steps: walk()(slope, x, rate * (1 - keep), steps)", "first step"),
+    (10, "lambda slope, x, rate, keep, steps: walk()(slope, x, rate * (1 - keep), steps)", "the next velocity"),
+    (10, "rolling(lambda keep, v, g: keep * v + g, sign=1)", "Yours climbs"),
+    (10, "rolling(lambda keep, v, g: keep * v + (1 - keep) * g)", "add the whole slope"),
+    (10, "rolling(lambda keep, v, g: v + keep * g)", "the other way round"),
+    (10, "rolling(lambda keep, v, g: v + g)", "only the share"),
+    (10, "rolling(lambda keep, v, g: keep * (v + g))", "take the share of the slope, too"),
+    (10, "rolling(lambda keep, v, g: keep * v + g, moves_first=True)", "a step short"),
+    (10, "rolling(lambda keep, v, g: keep * v + g, more=1)", "a step too many"),
     (11, "lambda n, sizes: sum(a * b for a, b in zip([n, *sizes], sizes))", "the weights alone"),
-    (11, "lambda n, sizes: sum((n + 1) * m for m in sizes)", "second layer"),
+    (11, "lambda n, sizes: sum((n + 1) * m for m in sizes)", "the second gets the outputs of the first"),
+    (11, "lambda n, sizes: sum(a * b + 1 for a, b in zip([n, *sizes], sizes))", "one bias for each layer"),
+    (11, "lambda n, sizes: sum(a * b + a for a, b in zip([n, *sizes], sizes))", "a bias for each input"),
+    (11, "lambda n, sizes: n + sum(a * b + b for a, b in zip([n, *sizes], sizes))", "Inputs have no parameters"),
+    (11, "lambda n, sizes: sum(sizes)", "What of the weights?"),
+    (11, "lambda n, sizes: (n + 1) * sizes[0]", "the first layer alone"),
+    (11, "lambda n, sizes: ([n, *sizes][-2] + 1) * sizes[-1]", "the last layer alone"),
+    (11, "lambda n, sizes: 37", "has 2 weights and a bias"),
     (12, "lambda samples, size, rng: [samples[k:k + size] for k in range(0, len(samples), size)]", "shuffle"),
     (
         12,
@@ -126,6 +166,9 @@ WRONG = [
     (13, "lambda losses, patience: losses.index(min(losses))", "before it sees the later"),
     (13, "lambda losses, patience: 2 + patience", "Which epoch had the best"),
     (13, "lambda losses, patience: min(losses[:3])", "not its loss"),
+    (13, "lambda losses, patience: kept(losses, patience) + 1", "from 0"),
+    (13, "lambda losses, patience: kept(losses, patience + 1)", "too long"),
+    (13, "lambda losses, patience: kept(losses, patience - 1)", "too early"),
     (14, "lambda train, new: scaled(new, new)", "Whose mean"),
     (14, "lambda train, new: scaled(train + new, new)", "unknown during training"),
     (14, "lambda train, new: [x - sum(train) / len(train) for x in new]", "divided by?"),
@@ -137,6 +180,9 @@ WRONG = [
     (15, "lambda scores: [math.exp(s) for s in scores]", "more than 1"),
     (15, "lambda scores: [math.exp(s - max(scores)) for s in scores]", "add up to?"),
     (15, "lambda scores: [s / (sum(scores) or 1.0) for s in scores]", "take exp first"),
+    (15, "lambda scores: [1 / (1 + math.exp(-s)) for s in scores]", "by the sum of all"),
+    (15, "lambda scores: [math.exp(s) / len(scores) for s in scores]", "not by their sum"),
+    (15, "lambda scores: [math.exp(-s) / sum(math.exp(-t) for t in scores) for s in scores]", "smallest share"),
     (16, "lambda rows, labels: sum(r.index(max(r)) == k for r, k in zip(rows, labels))", "not their share"),
     (16, "lambda rows, labels: sum(r.index(max(r)) != k for r, k in zip(rows, labels)) / 5", "wrong answers"),
     (16, "lambda rows, labels: sum(r.index(min(r)) == k for r, k in zip(rows, labels)) / 5", "smallest"),
@@ -199,6 +245,34 @@ def walk(sign: int = -1, more: int = 0) -> Callable[..., float]:
         return x
 
     return walked
+
+
+def rolling(
+    velocity_of: Callable[..., float], sign: int = -1, moves_first: bool = False, more: int = 0
+) -> Callable[..., float]:
+    """Return a walk with momentum whose rule for the velocity, direction or order may be wrong."""
+
+    def rolled(slope: Callable[[float], float], x: float, rate: float, keep: float, steps: int) -> float:
+        velocity = 0.0
+        for _ in range(steps + more):
+            if moves_first:
+                x += sign * rate * velocity
+            velocity = velocity_of(keep, velocity, slope(x))
+            if not moves_first:
+                x += sign * rate * velocity
+        return x
+
+    return rolled
+
+
+def kept(losses: list[float], patience: int) -> int:
+    """Return the epoch that early stopping keeps, with the right rule: after any, no new lowest loss in so many."""
+    best = 0
+    for epoch in range(len(losses)):
+        best = epoch if losses[epoch] < losses[best] else best
+        if epoch == best + patience:
+            break
+    return best
 
 
 def batches(shuffle: Callable[..., None]) -> Callable[..., list[list[float]]]:
@@ -281,6 +355,8 @@ check(exercise_6)
         ("p.data -= learning_rate * p.grad", "p = p - learning_rate * p.grad", "have not changed"),
         ("p.data -=", "parameters[0].data -=", "led from w = 3"),
         ("    loss().backward()", "    loss.backward()", "raised AttributeError"),
+        ("    loss().backward()", "    loss()", "their gradients are 0"),
+        ("    loss().backward()\n", "    loss().backward()\n    [p.zero_grad() for p in parameters]\n", "too late"),
     ],
 )
 def test_a_mistake_in_a_step_is_found(

@@ -103,7 +103,7 @@ def test_the_first_notebooks_need_no_library_that_a_browser_lacks(path: Path) ->
 BARE = """
 import ast, contextlib, importlib.abc, io, json, os, sys
 
-known = {"microgrud", "checks", "exercises", "hints", "later_exercises", *sys.stdlib_module_names}
+known = {"microgrud", "checks", "exercises", "first_exercises", "hints", "later_exercises", *sys.stdlib_module_names}
 
 class Bare(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
