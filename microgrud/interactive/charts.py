@@ -11,12 +11,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..common.numbers import Interval
 from ..common.pages import COLOURS, theme
 
 #: The size of a chart in its own pixels; on a page of 390 pixels its letters are 12 to 13 pixels high.
 WIDTH, HEIGHT, LETTER = 420, 310, 8.0
 #: The largest number that is drawn: sums and differences of drawn numbers must not overflow.
-_LARGEST = 1e250
+LARGEST = 1e250
+DRAWN = Interval(-LARGEST, LARGEST)
 #: The farthest that a place is from the origin of a picture, in pixels: beyond, it is out of sight anyway.
 _FAR = 1900.0
 #: A logarithmic axis shows more from this ratio of the largest to the smallest number on.
@@ -96,7 +98,7 @@ class Axis:
 
     def __call__(self, number: float) -> float:
         """Return the place of a number, at most 1,900 pixels from the origin."""
-        low, high, x = self.low, self.high, max(min(number, _LARGEST), -_LARGEST)
+        low, high, x = self.low, self.high, max(min(number, LARGEST), -LARGEST)
         if self.log:
             low, high, x = math.log10(low), math.log10(high), math.log10(max(x, 1e-320))
         return max(-_FAR, min(_FAR, self.start + (self.end - self.start) * ((x - low) / (high - low))))
@@ -111,9 +113,10 @@ class Axis:
         """
         numbers = _powers(self.low, self.high) if self.log else _round_numbers(self.low, self.high, self.whole)
         digits = 6
-        if not self.log and max(map(abs, numbers)) >= 1e5:  # as many as tell neighbours apart
-            step = numbers[-1] - numbers[-2]
-            digits = 1 + round(math.log10(max(map(abs, numbers)))) - math.floor(math.log10(step) + 1e-9)
+        if not self.log and len(numbers) > 1:  # as many as tell neighbours apart
+            largest, step = max(map(abs, numbers)), numbers[-1] - numbers[-2]
+            apart = min(17, 1 + round(math.log10(largest)) - math.floor(math.log10(step) + 1e-9))
+            digits = apart if largest >= 1e5 else max(digits, apart)
         return [(self(number), short(number, digits)) for number in numbers]
 
     def moved(self, start: float, end: float) -> Axis:
@@ -131,10 +134,11 @@ def axis_of(numbers: Iterable[float], *, log: bool = False, margin: float = 0.06
     >>> axis_of([0.0, 10.0], margin=0.1)
     Axis(low=-1.0, high=11.0, start=0.0, end=1.0, log=False, whole=False)
     """
-    finite = [max(min(x, _LARGEST), -_LARGEST) for x in numbers if math.isfinite(x) and (x > 0.0 or not log)]
+    smallest = 1.0 / LARGEST if log else -LARGEST
+    finite = [max(min(x, LARGEST), smallest) for x in numbers if math.isfinite(x) and (x > 0.0 or not log)]
     low, high = (min(finite), max(finite)) if finite else (0.1, 1.0) if log else (0.0, 1.0)
     if log:
-        factor = (high / low) ** margin if high > 1.001 * low else 2.0
+        factor = high**margin / low**margin if high > 1.001 * low else 2.0
         return Axis(low / factor, high * factor, 0.0, 1.0, log=True)
     extra = margin * (high - low) if high - low > 1e-9 * max(abs(low), abs(high)) else 0.1 * abs(low) or 1.0
     return Axis(low - extra, high + extra, 0.0, 1.0)
@@ -146,7 +150,7 @@ def extent(numbers: Iterable[float], margin: float = 0.06) -> tuple[float, float
     >>> extent([0.0, 1.0, float("nan")], 0.5)
     (-0.5, 1.5)
     """
-    found = sorted(x for x in numbers if math.isfinite(x)) or [0.0]
+    found = sorted(max(min(x, LARGEST), -LARGEST) for x in numbers if math.isfinite(x)) or [0.0]
     last = len(found) - 1
     low, high = found[0], found[last]
     inner = found[last // 10], found[last - last // 10]
@@ -168,12 +172,13 @@ def asks_for_log(numbers: Iterable[float]) -> bool:
 
 def _round_numbers(low: float, high: float, whole: bool) -> list[float]:
     """Return round numbers from low to high, three to seven of them."""
-    rough = max((high - low) / 7.0, 1.0 if whole else 0.0)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= 0.999 * rough)
+    rough = max((high - low) / 7.0, 1.0 if whole else 5e-324)
+    power = math.floor(math.log10(rough))
+    factor = next(factor for factor in (1, 2, 5, 10) if float(f"{factor}e{power}") >= 0.999 * rough)
+    step = float(f"{factor}e{power}")
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    # One rounding for each number: 3 * 0.1 would be written 0.30000000000000004.
-    return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
+    # One rounding for each number: 3 * 0.1 would be written 0.30000000000000004. Two may round to one.
+    return [*dict.fromkeys(float(f"{k * factor}e{power}") for k in range(first, last + 1))]
 
 
 def _powers(low: float, high: float) -> list[float]:

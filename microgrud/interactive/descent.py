@@ -8,9 +8,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ..common.checks import ANY, NOT_NEGATIVE, instance, real, whole
-from ..common.numbers import Real, as_float, is_real_scalar
-from .charts import SERIES, Axis, axes, extent, line, marks, picture, pixel, places, short
+from ..common.arrays import unpacked
+from ..common.checks import NOT_NEGATIVE, instance, real, whole
+from ..common.numbers import Real, as_float, as_sequence, is_real_scalar
+from .charts import DRAWN, LARGEST, SERIES, Axis, axes, extent, line, marks, picture, pixel, places, short
 from .heatmap import grid, heat_map
 from .page import Widget
 from .program import Program, name_of, names_of
@@ -52,8 +53,7 @@ class Descent(Widget):
         self.walks = [walk(self._program, start, lr, momentum, steps) for lr in rates for start in starts]
         for found in self.walks:
             if not found.losses:
-                what = "gradient" if found.end == "steep" else "value"
-                raise ValueError(f"descent: start: expected a point where f has a finite {what}, got {found.start}")
+                raise _no_beginning(self._program, found)
         self._names = names_of(f, self._dimensions)
         around = _surroundings(self.walks)
         ends = [own or found for own, found in zip(limits, around)]
@@ -83,10 +83,10 @@ class Descent(Widget):
 
     def _scales_of_losses(self) -> tuple[Axis, Axis]:
         """Return the scales of the losses by step: logarithmic if all losses are positive and vary a lot."""
-        losses = [loss for found in self.walks for loss in found.losses]
-        finite = sorted(h for h in self._heights if math.isfinite(h)) or [0.0]
-        low, high = min(*losses, *finite), max(found.losses[0] for found in self.walks)
-        log = (low > 0.0 and high > 30.0 * low) or low == 0.0 < high
+        losses = [max(min(loss, LARGEST), -LARGEST) for found in self.walks for loss in found.losses]
+        finite = [h for h in self._heights if math.isfinite(h)] or [0.0]
+        low, high = max(-LARGEST, min(*losses, *finite)), min(LARGEST, max(found.losses[0] for found in self.walks))
+        log = ((low > 0.0 and high > 30.0 * low) or low == 0.0) and high > 1.0 / LARGEST
         if log:
             low = max(low, 1e-8 * high)
             low, high = 10.0 ** math.floor(math.log10(low)), max(3.0 * high, min(1.5 * max(losses), 100.0 * high))
@@ -200,6 +200,19 @@ class Descent(Widget):
         }
 
 
+def _no_beginning(program: Program, found: Walk) -> ValueError:
+    """Return the error of a walk that has no start."""
+    what, cause = "gradient" if found.end == "steep" else "value", None
+    try:
+        program.value_and_gradient(found.start)
+    except (ValueError, ArithmeticError) as error:
+        cause = error
+    reason = f": {cause}" if cause else ""
+    refusal = ValueError(f"descent: start: expected a point where f has a finite {what}, got {found.start}{reason}")
+    refusal.__cause__ = cause
+    return refusal
+
+
 def _key(k: int) -> str:
     """Return the marker of a walk, to be set before its words."""
     return f'<svg class="key" viewBox="-9 -9 18 18" aria-hidden="true"><path class="f{k}" d="{_mark(k)}"/></svg>'
@@ -242,7 +255,7 @@ def _choices(rate: float) -> list[float]:
     found = {
         float(f"{m}e{e - 1}") for e in range(middle - 2, middle + 3) for m in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
     }
-    return sorted(found | {rate})
+    return sorted({choice for choice in found if math.isfinite(choice)} | {rate})
 
 
 def _momenta(momentum: float) -> list[float]:
@@ -252,8 +265,9 @@ def _momenta(momentum: float) -> list[float]:
 def _starts(f: Callable[..., Any], start: Any) -> list[Point]:
     """Return the starts as points: a number or a tuple is one point, a list several of them."""
     found = start if isinstance(start, list) else [start]
-    points = [(p,) if is_real_scalar(p) else tuple(p) for p in found]
-    points = [tuple([real(ANY)("descent: start", x) for x in p]) for p in points]
+    where, kinds = "descent: start", "one or two numbers"
+    points = [(p,) if is_real_scalar(p) else as_sequence(p, where, kinds) for p in map(unpacked, found)]
+    points = [tuple([real(DRAWN)(where, unpacked(x)) for x in p]) for p in points]
     sizes = {len(p) for p in points}
     if sizes not in ({1}, {2}):
         raise ValueError(
@@ -261,6 +275,8 @@ def _starts(f: Callable[..., Any], start: Any) -> list[Point]:
         )
     try:
         inspect.signature(f).bind(*points[0])
+    except ValueError:  # a function in C that does not know
+        return points
     except TypeError:
         raise TypeError(
             f"descent: expected f to take the {len(points[0])} number(s) of a start, got {start} and "
@@ -282,7 +298,7 @@ def _limits(low: Any, high: Any, count: int) -> list[tuple[float, float] | None]
             raise ValueError(f"descent: {name}: expected a number, or {count}, got {given}")
         pairs.append([as_float(x, f"descent: {name}") for x in found])
     for a, b in zip(*pairs):
-        if not -math.inf < a < b < math.inf:
+        if not -LARGEST <= a < b <= LARGEST:
             raise ValueError(f"descent: expected low < high, got low {a} and high {b}")
     return list(zip(*pairs))
 

@@ -15,12 +15,14 @@ from ..autodiff.gradients import numbers_of_gradient
 from ..engine import Value
 from ..engine.grad_mode import no_grad
 from ..engine.kernels import GELU_SLOPE_ROOT, GELU_SLOPE_SERIES
-from .recording import Path, ProgramError, record
+from .recording import Path, ProgramError, number_of, record
 
 #: The most ways through the branches of a function that a program may have.
 _MOST_PATHS = 32
 #: The points at which a program is compared with its function.
 _MOST_CHECKED = 12
+#: The points at which it is tried whether a program without branches has a value.
+_MOST_TRIED = 300
 #: The scripts that evaluate a program.
 _SCRIPTS = ("kernels.js", "operations.js")
 #: Operations that the page does not compute: their algorithms need integers of any size, or tables of numbers.
@@ -85,15 +87,16 @@ class Program:
     def __init__(self, f: Callable[..., Any], arity: int) -> None:
         self.f, self.arity = f, arity
         self.paths: list[Path] = []
+        self._branches = False
 
     def value(self, point: Sequence[float]) -> float:
         """Return what the function itself gives at a point: NaN where it raises an arithmetic error."""
         try:
             with no_grad():
-                result = self.f(*map(Value, point))
+                result = number_of(self.f(*map(Value, point)))
         except (ValueError, ArithmeticError):
             return math.nan
-        return float(result._data if isinstance(result, Value) else result)
+        return result._data if isinstance(result, Value) else result
 
     def value_and_gradient(self, point: Sequence[float]) -> tuple[float, list[float]]:
         """Return the value and the gradient that the function itself gives at a point.
@@ -102,9 +105,9 @@ class Program:
             ValueError, ArithmeticError: as the function does.
         """
         inputs = list(map(Value, point))
-        result = self.f(*inputs)
+        result = number_of(self.f(*inputs))
         if not isinstance(result, Value):
-            return float(result), [0.0] * len(inputs)
+            return result, [0.0] * len(inputs)
         return result._data, [x + 0.0 for x in numbers_of_gradient(result, inputs)]
 
     def evaluate(self, point: Sequence[float]) -> tuple[float, list[float]] | None:
@@ -127,19 +130,19 @@ class Program:
         """
         points = list(points)
         failure: Exception | None = None
-        branching = any(step.outcome is not None for path in self.paths for step in (*path.forward, *path.backward))
-        for point in points:
-            if self.paths and not branching:
-                break
+        every = max(1, len(points) // _MOST_TRIED)
+        for k, point in enumerate(points):
+            if self.paths and not self._branches and k % every:
+                continue
             try:
                 if self.evaluate(point) is None:
                     self._add(record(self.f, point))
-                    branching = any(step.outcome is not None for p in self.paths for step in (*p.forward, *p.backward))
             except (ValueError, ArithmeticError) as error:
                 failure = error
+                self._fail_as_well(point, error)
         if not self.paths:
             raise ProgramError(f"the function has no value at any of {len(points):,} points: {failure}") from failure
-        for point in points[:: max(1, len(points) // _MOST_CHECKED)]:
+        for point in points[:: every * max(1, len(points) // every // _MOST_CHECKED)]:
             self._check(point)
 
     def _add(self, path: Path) -> None:
@@ -150,11 +153,23 @@ class Program:
                 "only and not in a page; write the function with other operations"
             )
         self.paths.append(path)
+        self._branches = self._branches or any(step.outcome is not None for step in (*path.forward, *path.backward))
         if len(self.paths) > _MOST_PATHS:
             raise ProgramError(
                 f"the function takes more than {_MOST_PATHS} ways through its branches; choose by "
                 "where(condition, x, y) in the place of `if`"
             )
+
+    def _fail_as_well(self, point: Sequence[float], error: Exception) -> None:
+        """Raise an error if the function has a value at a point at which a recording of it has none."""
+        try:
+            value, _ = self.value_and_gradient(point)
+        except (ValueError, ArithmeticError):
+            return
+        raise ProgramError(
+            f"the function has the value {value} at {tuple(point)}, where its operations raise an error: {error}; "
+            "choose by where(condition, x, y) instead of catching errors"
+        ) from error
 
     def _check(self, point: Sequence[float]) -> None:
         try:
@@ -233,5 +248,9 @@ def names_of(f: Callable[..., Any], count: int) -> tuple[str, ...]:
     >>> names_of(lambda w, b: w + b, 2), names_of(lambda *numbers: numbers[0], 2)
     (('w', 'b'), ('x', 'y'))
     """
-    names = [name for name, p in inspect.signature(f).parameters.items() if p.kind is not p.VAR_POSITIONAL]
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except ValueError:  # a function in C that does not know
+        return ("x", "y")[:count]
+    names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
     return tuple(names[:count]) if len(names) >= count else ("x", "y")[:count]

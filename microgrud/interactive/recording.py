@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..autodiff.gradients import gradient
+from ..common.arrays import unpacked
 from ..common.numbers import as_float, is_real_scalar
 from ..engine import Value, topological_order, tracing
 from ..engine.grad_mode import enable_grad
@@ -170,7 +171,10 @@ def _record(f: Callable[..., Any], point: Sequence[float], counts: list[int] | N
             raise recorder.refusal
         if recorder.failures:
             raise ProgramError("the function catches an error of an operation; choose by where(condition, x, y)")
-        root = _as_root(result)
+        if isinstance(result, Truth):
+            raise ProgramError("expected a function that returns one number, got an object of type Truth")
+        found = number_of(result)
+        root = found if isinstance(found, Value) else Value(found)
         guards, needed = len(recorder.guards), [*recorder.fallible, root]
         partials = gradient(root, inputs)
     writer = _Writer(inputs)
@@ -180,14 +184,20 @@ def _record(f: Callable[..., Any], point: Sequence[float], counts: list[int] | N
     return writer.path(forward, root, partials)
 
 
-def _as_root(result: Any) -> Value:
+def number_of(result: Any) -> Value | float:
+    """Return what a function returned: a Value, or one real number as a float.
+
+    Raises:
+        ProgramError: for anything else.
+    """
+    result = unpacked(result)
     if isinstance(result, Value):
         return result
-    if isinstance(result, Truth) or not is_real_scalar(result):
+    if not is_real_scalar(result):
         raise ProgramError(
             f"expected a function that returns one number, got an object of type {type(result).__name__}"
         )
-    return Value(as_float(result, "the result of the function"))
+    return as_float(result, "the result of the function")
 
 
 class _Writer:

@@ -14,7 +14,7 @@ from ..common.words import counted
 from ..nn.layers import MLP
 from .charts import SERIES, Axis, Legend, axis_of, chart, frame, line, marks, pixel
 from .heatmap import contour, png
-from .states import Model, Models, States, outputs
+from .states import Model, Models, States, outputs, outputs_between
 
 #: The steps of opacity of the image, and the greatest opacity, of 255.
 _SHADES, _OPAQUE = 16, 150
@@ -66,7 +66,8 @@ class Regions(States):
 
     def _evaluate(self, model: Model) -> tuple[list[list[float]], list[list[list[float]]]]:
         at_points = [outputs("regions", model(list(point))) for point in self.points]
-        grid = [[outputs("regions", model([x, y])) for x in self._across] for y in self._up]
+        count = len(at_points[0])
+        grid = [[outputs_between("regions", model, [x, y], count) for x in self._across] for y in self._up]
         counts = {len(found) for row in (at_points, *grid) for found in row}
         counts |= {len(state[0][0]) for state in self._states[:1]}
         if len(counts) != 1 or 0 in counts:

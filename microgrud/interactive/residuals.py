@@ -11,7 +11,7 @@ from ..common.checks import ANY, real
 from ..common.numbers import as_sequence
 from ..common.words import counted
 from .charts import Axis, Legend, axis_of, chart, frame, line, marks, short
-from .states import Model, Models, States, outputs
+from .states import Model, Models, States, outputs, outputs_between
 
 #: The number of places between the ends of the horizontal axis at which the prediction is evaluated.
 _PLACES = 81
@@ -67,7 +67,7 @@ class Residuals(States):
 
     def _evaluate(self, model: Model) -> tuple[list[float], list[float]]:
         predicted = [self._number(model, x) for x in self.xs]
-        return predicted, [self._number(model, x) for x in self._grid]
+        return predicted, [outputs_between("residuals", model, x, 1)[0] for x in self._grid]
 
     def _number(self, model: Model, x: float) -> float:
         found = outputs("residuals", model(x))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -103,11 +105,39 @@ class States(Picture):
 
 def _same(f: Model, g: Model) -> bool:
     """Return whether two functions read the same variables, so that they have one state, the present one."""
-    code, owner = getattr(f, "__code__", None), getattr(f, "__self__", None)
-    if f is g or code is None or (code, owner) != (getattr(g, "__code__", None), getattr(g, "__self__", None)):
+    if f is g or type(f) is not type(g):
         return f is g
-    kept = ((h.__closure__ or (), h.__defaults__ or (), (h.__kwdefaults__ or {}).values()) for h in (f, g))
-    return all(a is b for ours, theirs in zip(*kept) for a, b in zip(ours, theirs))
+    ours, theirs = _variables(f), _variables(g)
+    return 0 < len(ours) == len(theirs) and all(a is b for a, b in zip(ours, theirs))
+
+
+def _variables(f: Any) -> list[Any]:
+    """Return what a function, a method, a partial call or an object reads when it is called; nothing if unknown."""
+    if isinstance(f, functools.partial):
+        return [*_variables(f.func), *f.args, *f.keywords.values()]
+    if hasattr(f, "__code__"):
+        owner = getattr(f, "__self__", None)
+        cells = [cell if _is_constant(content := _content(cell)) else content for cell in f.__closure__ or ()]
+        return [
+            f.__code__,
+            *(_variables(owner) or [owner]),
+            *cells,
+            *(f.__defaults__ or ()),
+            *(f.__kwdefaults__ or {}).values(),
+        ]
+    found = list(getattr(f, "__dict__", {}).values())
+    return [] if all(map(_is_constant, found)) else found
+
+
+def _is_constant(x: Any) -> bool:
+    return x is None or isinstance(x, (float, int, str))
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a variable that is not assigned yet
+        return cell
 
 
 @contextmanager
@@ -121,6 +151,21 @@ def _evaluating(model: Model) -> Iterator[None]:
         yield
     finally:
         model.train()
+
+
+def outputs_between(where: str, model: Model, given: Any, count: int) -> list[float]:
+    """Return the numbers that a model returns at a place without data; NaN where it raises an arithmetic error.
+
+    Args:
+        where: the caller's name, for messages.
+        model: the model, which returned numbers at all points of the data.
+        given: the input.
+        count: how many numbers it returned there.
+    """
+    try:
+        return outputs(where, model(given))
+    except (ValueError, ArithmeticError):
+        return [math.nan] * count
 
 
 def outputs(where: str, prediction: Any) -> list[float]:

@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from ..common.checks import instance
+from ..common.checks import NOT_NEGATIVE, instance, real
 from ..common.numbers import Real, as_float
-from .charts import Axis, axes, extent, line, marks, picture, pixel, places, short
+from .charts import DRAWN, LARGEST, Axis, axes, extent, line, marks, picture, pixel, places, short
 from .page import Widget
 from .program import Program, name_of, names_of
 
@@ -39,6 +39,10 @@ class Tangent(Widget):
         self.f, self.at, self.nudge, self.low, self.high, self.lr = f, at, nudge, low, high, lr
         self._program = Program(f, 1)
         self.value, (self.slope,) = self._program.value_and_gradient([at])
+        if not math.isfinite(self.value):
+            raise ValueError(
+                f"tangent: at: expected a point where f has a finite value, got {at}, and the value {self.value}"
+            )
         self._nudged = self._program.value([at + nudge])
         self.secant = (self._nudged - self.value) / nudge
         grid = [low + (high - low) * k / (_POINTS - 1) for k in range(_POINTS)]
@@ -163,7 +167,7 @@ def tangent(
         the numbers in words.
 
     Raises:
-        ValueError: for limits that do not hold the point, a nudge of 0, or where f has no value at the point.
+        ValueError: for limits that do not hold the point, a nudge of 0, or where f has no finite value at the point.
         ProgramError: if the function cannot become a program for the page.
 
     >>> print(tangent(lambda x: x**2, at=1.0, nudge=0.5))
@@ -171,13 +175,17 @@ def tangent(
     Nudged by 0.5, f changes by 1.25: 1.25 / 0.5 = 2.5 is the slope of the secant.
     """
     instance(Callable, "a function")("f", f)
-    point, distance = as_float(at, "tangent: at"), as_float(nudge, "tangent: nudge")
-    if not math.isfinite(point):
-        raise ValueError(f"tangent: at: expected a finite number, got {point}")
-    if distance == 0.0 or not math.isfinite(distance):
+    point, distance = real(DRAWN)("tangent: at", at), real(DRAWN)("tangent: nudge", nudge)
+    if distance == 0.0:
         raise ValueError(f"tangent: nudge: expected a number other than 0, got {distance}")
+    if point + distance == point:
+        raise ValueError(f"tangent: nudge: expected a number that changes at when added, got {distance} for at {point}")
     left = point - 3.0 * abs(distance) if low is None else as_float(low, "tangent: low")
     right = point + 3.0 * abs(distance) if high is None else as_float(high, "tangent: high")
-    if not -math.inf < left <= point <= right < math.inf or left == right:
+    if max(abs(left), abs(right)) > 4.0 * LARGEST:
+        raise ValueError(
+            f"tangent: expected limits of at most {4.0 * LARGEST:g} in size, got low {left} and high {right}"
+        )
+    if not left <= point <= right or left == right:
         raise ValueError(f"tangent: expected low <= at <= high, got low {left}, at {point} and high {right}")
-    return Tangent(f, point, distance, left, right, as_float(lr, "tangent: lr"))
+    return Tangent(f, point, distance, left, right, real(NOT_NEGATIVE)("tangent: lr", lr))
