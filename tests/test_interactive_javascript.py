@@ -182,6 +182,20 @@ def test_a_direction_at_the_origin_is_undefined_and_ends(browser: Any) -> None:
     assert repr(list(map(from_bits, browser.execute_script(script)))) == repr(wanted)
 
 
+def test_sums_and_means_are_right_where_partial_sums_overflow(browser: Any) -> None:
+    most, rng = 1.7976931348623157e308, random.Random(3)
+    choices = [most, -most, 1e308, -1e308, 1e292, -1e292, 5e-324, 3.0]
+    rows = [[rng.choice(choices) for _ in range(rng.randint(2, 7))] for _ in range(300)]
+    rows += [[most, most, math.inf, -most], [-most, -most, math.inf], [math.inf, -math.inf, most, most]]
+    browser.get("about:blank")
+    call = "return arguments[1].map(row => toBits(ops[arguments[0]].apply(null, row.map(toNumber))))"
+    for name in ("sum", "mean"):
+        script = f"{javascript_of(frozenset([name]))}{CALL}{call}"
+        found = map(from_bits, browser.execute_script(script, name, [list(map(bits, row)) for row in rows]))
+        # Two more roundings than the engine's, where the sum of all overflows.
+        assert [ulps(x, by_engine(name, row)) <= (name == "mean") for x, row in zip(found, rows)] == [True] * len(rows)
+
+
 def test_infinite_and_undefined_constants_arrive(browser: Any) -> None:
     found = program(lambda x: where(x > math.inf, math.nan, -0.0 * x), [[1.0]])
     browser.get("about:blank")

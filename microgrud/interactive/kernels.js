@@ -33,12 +33,20 @@ function twoSum(a, b) {
   var sum = a + b, virtual = sum - a;
   return [sum, (a - (sum - virtual)) + (b - virtual)];
 }
-// The correctly rounded sum (Shewchuk 1997): exact partial sums that do not overlap, added up from the largest.
-function total(xs) {
-  var parts = [], plain = 0;
+// The same numbers in an order in which their sums overflow only if the sum of all does.
+function alternating(xs) {
+  var up = xs.filter(function (x) { return x > 0; }), down = xs.filter(function (x) { return !(x > 0); }), found = [];
+  for (var sum = 0; up.length && down.length; sum += found[found.length - 1]) {
+    found.push((sum > 0 ? down : up).pop());
+  }
+  return found.concat(up, down);
+}
+// The correctly rounded sum (Shewchuk 1997): exact partial sums that do not overlap, added up from the largest. It is
+// not finite if a partial sum overflows.
+function exactSum(xs) {
+  var parts = [];
   for (var i = 0; i < xs.length; i++) {
     var x = xs[i], kept = [];
-    plain += x;
     for (var j = 0; j < parts.length; j++) {
       var s = twoSum(Math.abs(x) < Math.abs(parts[j]) ? parts[j] : x, Math.abs(x) < Math.abs(parts[j]) ? x : parts[j]);
       if (s[1] !== 0) { kept.push(s[1]); }
@@ -47,7 +55,6 @@ function total(xs) {
     kept.push(x);
     parts = kept;
   }
-  if (plain - plain !== 0) { return plain; }
   var n = parts.length, high = n ? parts[--n] : 0, low = 0;
   while (n > 0) {
     var pair = twoSum(high, parts[--n]);
@@ -61,6 +68,15 @@ function total(xs) {
     if (twice === up - high) { high = up; }
   }
   return high + 0;
+}
+// The sum, also where partial sums overflow.
+function total(xs) {
+  xs = all(xs);
+  var sum = exactSum(xs), scale = Math.pow(2, 64), rest = xs.filter(function (x) { return !isFinite(x); });
+  if (isFinite(sum)) { return sum; }
+  if (rest.length) { return rest.reduce(function (x, y) { return x + y; }); }
+  sum = exactSum(alternating(xs));
+  return isFinite(sum) ? sum : exactSum(xs.map(function (x) { return x / scale; })) * scale;
 }
 // The power by an exponent that is a small integer, from products of pairs of numbers that hold twice the digits.
 function wholePower(x, n) {
@@ -159,6 +175,15 @@ function extreme(xs, exceeds) {
   return xs.reduce(function (x, y) { return x !== x ? x : y !== y || exceeds(y, x) ? y : x; });
 }
 function largest(xs) { return extreme(xs, function (x, y) { return x > y; }); }
+// The mean, even where the sum overflows: then of numbers scaled by a power of two, with the rest of each rounding.
+function mean(xs) {
+  var n = xs.length, sum = total(xs), scale = Math.pow(2, 60);
+  if (isFinite(sum) || !xs.every(isFinite)) { return sum / n; }
+  xs = xs.map(function (x) { return x / scale; });
+  sum = exactSum(xs);
+  var quotient = sum / n, product = twoProduct(quotient, n);
+  return (quotient + ((sum - product[0]) - product[1] + exactSum(xs.concat(-sum))) / n) * scale;
+}
 function all(xs, first) { return Array.prototype.slice.call(xs, first || 0); }
 // Scaled by a power of two, whose squares neither overflow nor vanish.
 function norm(xs) {

@@ -75,7 +75,7 @@ ops.silu = function (x) {
   return x === -Infinity ? 0 : x !== x ? x : (x * half) * half;
 };
 ops.sum = function () { return total(arguments); };
-ops.mean = function () { return total(arguments) / arguments.length; };
+ops.mean = function () { return mean(all(arguments)); };
 ops.prod = function () { return all(arguments).reduce(function (x, y) { return x * y; }, 1); };
 ops.dot = function (bias) {
   var half = (arguments.length - 1) / 2;
