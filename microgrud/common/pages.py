@@ -16,6 +16,8 @@ COLOURS = {
     "c2": ("#007a5a", "#2fc79a"), "c3": ("#a3457a", "#e29bc4"), "c4": ("#6b5200", "#d6b84c"),
     "c5": ("#3a3f45", "#c4ccd4"),
 }  # fmt: skip
+#: The style of a map, whose ground is light in both themes: the light colours.
+LIGHT = "".join(f"--mg-{name}:{light};" for name, (light, _) in COLOURS.items())
 #: The colours of what surrounds a picture, and the filter that turns a drawing in black on white dark.
 CONTROLS = {
     "button": ("#f6f8fa", "#262c36"), "focus": ("#0b62c4", "#6cb6ff"),

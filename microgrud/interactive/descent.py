@@ -315,7 +315,7 @@ def descent(
     """Show gradient descent as motion: a ball on the graph of a function of one number, or on the map of one of two.
 
     The walks are those of `microgrud.optim.SGD`. In a notebook or page they can be played and scrubbed, and sliders
-    for the learning rate and the momentum compute them anew.
+    for the learning rate and the momentum compute them anew. On a map, the lower is the darker.
 
     Args:
         f: a function of one number, or of two, that returns one number: the loss.

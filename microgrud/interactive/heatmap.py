@@ -15,7 +15,7 @@ _POINTS = 45
 _LEVELS = 11
 #: An edge of the grid, by the column and the row of both ends.
 Edge = tuple[tuple[int, int], tuple[int, int]]
-#: Colours from low to high.
+#: Colours from low to high: the lower, the darker, as in all pictures of losses.
 _COLOURS = ((49, 104, 142), (96, 158, 170), (158, 202, 190), (219, 234, 208), (252, 246, 227))
 
 

@@ -12,7 +12,7 @@ from importlib import resources
 from string import Template
 from typing import Any, ClassVar
 
-from ..common.pages import COLOURS, CONTROLS, save_page, theme
+from ..common.pages import CONTROLS, LIGHT, save_page, theme
 from .charts import STYLE
 from .program import Program, javascript_of
 
@@ -29,8 +29,7 @@ def compact(text: str) -> str:
 
 def style() -> str:
     """Return the style of all widgets, with the colours of light and dark pages in the places where each holds."""
-    light = "".join(f"--mg-{name}:{colour};" for name, (colour, _) in COLOURS.items())
-    return STYLE + theme(".microgrud-live", CONTROLS) + Template(compact(source("live.css"))).substitute(light=light)
+    return STYLE + theme(".microgrud-live", CONTROLS) + Template(compact(source("live.css"))).substitute(light=LIGHT)
 
 
 class Widget:

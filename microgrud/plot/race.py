@@ -82,7 +82,7 @@ class Race:
         dpi: int | None = None,
         most_frames: int | None = None,
     ) -> RacePlayer | Path:
-        """Show the race step by step: the walks over the contours, and the loss at each step.
+        """Show the race step by step: the walks over the contours, darker where they are lower, and the losses.
 
         A walk that ended early waits at its last place. Without a path the result is a player, which a notebook shows,
         and whose `.save("race.html")` writes a page, of 60 kB for 5 walks of 40 steps. It needs no matplotlib. With a

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ..common.pages import LIGHT
 from ..common.words import shortened
 from ..engine.vectors import Vector
 from ..interactive.charts import (
@@ -33,7 +34,7 @@ from .scales import LOG_NOTE, asks_for_log, drawable, log_floor
 from .surface import LossSurface
 from .trajectory import Trajectory
 
-#: Shades of grey in the image of the surface, and the greatest opacity, of 255, which the highest places have.
+#: Shades of grey in the image of the surface, and the greatest opacity, of 255, which the lowest places have.
 _SHADES, _OPAQUE = 32, 150
 _LEVELS = 8
 #: A walk in pixels.
@@ -71,7 +72,7 @@ class RacePlayer(Picture):
         self._ground = (Axis(float(surface.x[0]), float(surface.x[-1]), left, right),
                         Axis(float(surface.y[0]), float(surface.y[-1]), bottom, top))  # fmt: skip
         widest = max(len(shortened(name, _NAME)) for name in walks)
-        left, right, top, bottom = frame(self._up, right=48.0 + 1.1 * LETTER * widest)
+        left, right, top, bottom = frame(self._up, right=48.0 + 1.3 * LETTER * widest)
         down = self._ground[1].start + _GAP + 20.0
         last = max(len(self) - 1, 1)
         self._chart = (Axis(0.0, float(last), left, right, whole=True), self._up.moved(bottom + down, top + down))
@@ -115,15 +116,17 @@ class RacePlayer(Picture):
         ends = [End(run[-1], name, _style(k)) for k, (name, run) in enumerate(zip(names, losses))]
         loss = f"loss{LOG_NOTE if self._up.log else ''}"
         # The elements that move are in the order of `_frames`.
-        body = axes(across, up, "".join(self._relief()) + _moving(places, state), self._surface.plane.labels)
+        ground = f'<g style="{LIGHT}">{"".join(self._relief())}{_moving(places, state)}</g>'
+        body = axes(across, up, ground, self._surface.plane.labels)
         body += axes(steps, heights, _moving(losses, state), ("step", loss)) + names_at_ends(ends, steps.end, heights)
         if titled:
             body += f'<text x="{across.end}" y="18" text-anchor="end">step {state} of {len(self) - 1}</text>'
         return picture(WIDTH, heights.start + _GAP + 10.0, body, f"{self._label}: {self._words(state)}")
 
     def _relief(self) -> Iterator[str]:
-        """Yield the surface: an image, the higher the greyer, and contours."""
+        """Yield the surface: paper, an image, the lower the darker, and contours."""
         surface, (across, up) = self._surface, self._ground
+        yield f'<path class="paper" d="M{across.start} {up.start}H{across.end}V{up.end}H{across.start}z"/>'
         losses = np.where(np.isfinite(surface.losses), drawable(surface.losses), np.nan)
         if np.isnan(losses).all():
             return
@@ -131,7 +134,7 @@ class RacePlayer(Picture):
         heights = np.log(np.maximum(losses, log_floor(losses))) if log else losses
         low, high = float(np.nanmin(heights)), float(np.nanmax(heights))
         shares = (heights - low) / ((high - low) or 1.0)
-        shades = np.round(np.nan_to_num(shares) * (_SHADES - 1)) / (_SHADES - 1) * _OPAQUE
+        shades = np.round(np.nan_to_num(1.0 - shares) * (_SHADES - 1)) / (_SHADES - 1) * _OPAQUE
         greys = [[bytes([128, 128, 128, int(shade)]) for shade in row] for row in shades[::-1]]
         rows, columns = losses.shape
         width, height = (across.end - across.start) / (columns - 1), (up.start - up.end) / (rows - 1)

@@ -54,10 +54,10 @@ def outline(width: float, color: str = "white") -> list[Any]:
 
 
 def pale_greys() -> Colormap:
-    """Return a colour map from white to middle grey, on which lines of any colour are visible."""
+    """Return a colour map from middle grey for the lowest to white, on which lines of any colour are visible."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("microgrud_greys", ["#ffffff", "#d9d9d9", "#7f7f7f"])
+    return LinearSegmentedColormap.from_list("microgrud_greys", ["#8c8c8c", "#dcdcdc", "#ffffff"])
 
 
 def undefined_patch(what: str) -> Patch:

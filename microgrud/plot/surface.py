@@ -71,7 +71,8 @@ class LossSurface(GridLosses):
     ) -> Axes:
         """Draw the surface from above, with the walks over it and marks at each step, at the start and at the end.
 
-        Points without a finite loss are hatched, and the legend says so.
+        The lower the loss, the darker the ground, as in all pictures of losses. Points without a finite loss are
+        hatched, and the legend says so.
 
         Args:
             ax: the Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
@@ -93,7 +94,7 @@ class LossSurface(GridLosses):
         """Draw the surface as a landscape in three dimensions, with the walks on it.
 
         The walks are drawn at the height of the surface, and in front of everything else, so that no mountain hides
-        them. The surface has a hole where no loss is finite, and the legend says so.
+        them. The lower the loss, the darker the surface; it has a hole where no loss is finite, and the legend says so.
 
         Args:
             ax: three-dimensional Axes to draw on; those of a new Figure, which show themselves in a notebook, if None.
