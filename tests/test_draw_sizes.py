@@ -20,7 +20,7 @@ from microgrud.nn import MLP
 from microgrud.testing import Expression, expressions
 
 #: About 900 pixels, in points, with a tolerance for the estimate.
-MOST = 1.1 * 675
+MAX_SIZE = 1.1 * 675
 
 
 def size(drawing: Drawing) -> tuple[float, float]:
@@ -91,7 +91,7 @@ GRAPHS = [lambda: of_the_readme()[0], lambda: wide()[0], attention, recurrent, c
 def test_a_large_graph_fits_on_a_screen_without_any_argument(make: object, rankdir: str | None) -> None:
     root = make()  # type: ignore[operator]
     drawing = draw(root) if rankdir is None else draw(root, rankdir=rankdir)
-    assert max(size(drawing)) <= MOST
+    assert max(size(drawing)) <= MAX_SIZE
     assert len(boxes(drawing)) > 1
     assert "not drawn" not in drawing.source
 
@@ -100,7 +100,7 @@ def test_a_large_graph_fits_on_a_screen_without_any_argument(make: object, rankd
 def test_a_model_fits_on_a_screen_in_layers(network: object) -> None:
     loss, model = network()  # type: ignore[operator]
     drawing = draw(loss, model=model)
-    assert max(size(drawing)) <= MOST
+    assert max(size(drawing)) <= MAX_SIZE
     assert "layer 1" in boxes(drawing)
 
 
@@ -195,7 +195,7 @@ def test_labels_of_folded_nodes_are_written() -> None:
     assert any("h0 to h" in text for text in texts(draw(y * 1.0))[0])
 
 
-@pytest.mark.parametrize(("layers", "most"), [([8, 1], 450), ([6] * 7, MOST), ([6] * 12, 1.4 * MOST)])
+@pytest.mark.parametrize(("layers", "most"), [([8, 1], 450), ([6] * 7, MAX_SIZE), ([6] * 12, 1.4 * MAX_SIZE)])
 def test_a_network_of_many_layers_fits_on_a_screen(layers: list[int], most: float) -> None:
     assert max(size(draw(MLP(4, layers, rng=0)))) <= most
 

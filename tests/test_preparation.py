@@ -331,7 +331,7 @@ def test_a_number_beside_percentages_is_missing_as_number_and_as_text():
 
 
 @pytest.mark.parametrize(
-    ("cells", "target", "told"),
+    ("cells", "target", "noted"),
     [
         (OTHER, np.where(OTHER > 0.3, "yes", "no"), True),
         (OTHER, np.where(OTHER + RANDOM.normal(0, 0.5, ROWS) > 0.3, "yes", "no"), False),
@@ -343,13 +343,13 @@ def test_a_number_beside_percentages_is_missing_as_number_and_as_text():
         (["", "seen"] * 30, ["a", "b"] * 30, True),
     ],
 )
-def test_columns_that_alone_tell_the_target_are_noted_and_used(cells, target, told):
+def test_columns_that_alone_tell_the_target_are_noted_and_used(cells, target, noted):
     frame = pd.DataFrame({"x": cells, "number": RANDOM.normal(size=ROWS)})
     preparation = TablePreparation().fit(frame, np.asarray(target))
     notes = [note for note in preparation.notes_ if "possible leak" in note]
-    assert bool(notes) == told
+    assert bool(notes) == noted
     assert "x" in preparation.input_columns_
-    assert not told or (notes[0].startswith("column 'x' alone tells the target") and "option ignore" in notes[0])
+    assert not noted or (notes[0].startswith("column 'x' alone tells the target") and "option ignore" in notes[0])
 
 
 def test_a_share_of_numbers_is_noted_only_for_columns_of_categories() -> None:

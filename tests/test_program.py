@@ -221,15 +221,15 @@ def test_a_program_of_plain_objects_is_lowered_too() -> None:
 
 # --- the builder in C and the builder in Python ---
 
-MOST = 40
+MAX_STEPS = 40
 
 
 @st.composite
 def steps(draw: st.DrawFn) -> list[tuple[int, list[int]]]:
     """Draw what a random function does: choices of an operation and of its operands, near ones more often."""
-    place = st.integers(0, 5) | st.integers(0, MOST)
+    place = st.integers(0, 5) | st.integers(0, MAX_STEPS)
     step = st.tuples(st.integers(0, 99), st.lists(place, min_size=4, max_size=9))
-    return draw(st.lists(step, min_size=1, max_size=MOST))
+    return draw(st.lists(step, min_size=1, max_size=MAX_STEPS))
 
 
 class Random:

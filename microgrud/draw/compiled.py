@@ -8,7 +8,7 @@ from typing import Any
 from ..common.words import counted
 from ..tape.compiled import Compiled
 from ..tape.listing import Formulas, chosen
-from .fitting import MAX_NODES, MOST, RANKSEP, new_drawing
+from .fitting import MAX_NODES, MAX_SIZE, RANKSEP, new_drawing
 from .metrics import size_of
 from .program_boxes import FOLDS, ProgramBox, ProgramView, formula_of, heading_lines, program_view
 from .rendering import Drawing
@@ -65,7 +65,7 @@ def draw_compiled(
         views = _views(recordings, (name,), most, digits)
         for direction in [rankdir] if rankdir else ["LR", "TB"]:
             drawing = _drawing(compiled, recordings, views, format, direction, _hint(recordings, views))
-            if max(size_of(drawing.body, direction, RANKSEP)) <= MOST:
+            if max(size_of(drawing.body, direction, RANKSEP)) <= MAX_SIZE:
                 return drawing
     return drawing
 

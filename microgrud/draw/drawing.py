@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from ..common.checks import instance, one_of, optional, whole
 from ..engine import Value
 from ..nn.module import Module
-from .fitting import MAX_NODES, Writing, fitting_drawing, new_drawing
+from .fitting import MAX_NODES, DrawingSettings, fitting_drawing, new_drawing
 from .folding import view
 from .network import draw_network
 from .rendering import Drawing, check_format
@@ -120,10 +120,10 @@ def draw(
         raise ValueError("outputs: expected names for a network only; to name the root of a graph, give it a label")
     root = cast("Value | Sequence[Value]", root)
     graph = read_graph(root, model if parameters is None else parameters, inputs, names)
-    writing = Writing(format, rankdir, digits, expand_dot, slopes)
+    settings = DrawingSettings(format, rankdir, digits, expand_dot, slopes)
     if depth is not None or fold in ("neurons", "layers", "nothing"):
-        return writing.folded(graph, view(graph, model, fold, depth, max_nodes or MAX_NODES), model)
-    return fitting_drawing(graph, model, fold, max_nodes, writing)
+        return settings.folded(graph, view(graph, model, fold, depth, max_nodes or MAX_NODES), model)
+    return fitting_drawing(graph, model, fold, max_nodes, settings)
 
 
 def is_compiled(shown: Any) -> TypeGuard[Compiled[..., Any]]:

@@ -20,17 +20,17 @@ from .value_graph import ValueGraph
 #: Maximum number of boxes by default.
 MAX_NODES = 60
 #: The largest width and height of a picture, in points: 900 pixels.
-MOST = 675.0
+MAX_SIZE = 675.0
 #: The same for a graph that is drawn whole, in the direction in which it grows: a picture of a few more operations is
 #: better than one in which they are folded, and a page shows it at three quarters of its size.
-_MOST_WHOLE = 900.0
+_MAX_WHOLE_SIZE = 900.0
 #: Maximum number of parts into which operations are folded, unless `max_nodes` is given.
 _MOST_PARTS = 14
 RANKSEP, _CLOSE = 0.35, 0.2
 
 
 @dataclass(frozen=True)
-class Writing:
+class DrawingSettings:
     """The settings with which graphs are written: see `draw`."""
 
     format: str
@@ -62,7 +62,7 @@ class Writing:
 
 
 def fitting_drawing(
-    graph: ValueGraph, model: Module | None, fold: str | None, max_nodes: int | None, writing: Writing
+    graph: ValueGraph, model: Module | None, fold: str | None, max_nodes: int | None, settings: DrawingSettings
 ) -> Drawing:
     """Draw a graph as finely as fits: see `draw`.
 
@@ -71,16 +71,16 @@ def fitting_drawing(
         model: the module whose neurons and layers may be folded.
         fold: "operations", or None for the first of nothing, neurons, layers and operations that fits.
         max_nodes: the most boxes; None for the limits of a screen.
-        writing: the settings.
+        settings: the settings.
     """
     if fold is None:
         for unit in [None, "neurons", "layers"] if model is not None else [None]:
-            drawing = _if_it_fits(graph, model, unit, max_nodes, writing)
+            drawing = _drawing_within_limits(graph, model, unit, max_nodes, settings)
             if drawing is not None:
                 return drawing
     outside = groups_of(graph, model, "layers") if model is not None else {}
     structure = Structure(graph, (node for node in graph.order if node not in outside))
-    below = replace(writing, rankdir=writing.rankdir or "TB", ranksep=_CLOSE)
+    below = replace(settings, rankdir=settings.rankdir or "TB", ranksep=_CLOSE)
     parts = max_nodes or max(1, min(_MOST_PARTS, structure.natural()))
     while True:
         chosen = view_of(graph, structure.groups(parts, outside), None, max_nodes or MAX_NODES)
@@ -88,13 +88,13 @@ def fitting_drawing(
         lines = list(_folded(graph, "operations", boxes, parts < len(structure.classes)))
         drawing = below.folded(graph, chosen, model, lines)
         size = below.size(drawing)
-        if parts == 1 or (max(size) <= MOST if max_nodes is None else chosen.count_boxes() <= max_nodes):
+        if parts == 1 or (max(size) <= MAX_SIZE if max_nodes is None else chosen.count_boxes() <= max_nodes):
             return drawing
-        parts = max(1, min(parts - 1, int(parts * MOST / max(size)) if max_nodes is None else parts))
+        parts = max(1, min(parts - 1, int(parts * MAX_SIZE / max(size)) if max_nodes is None else parts))
 
 
-def _if_it_fits(
-    graph: ValueGraph, model: Module | None, unit: str | None, max_nodes: int | None, writing: Writing
+def _drawing_within_limits(
+    graph: ValueGraph, model: Module | None, unit: str | None, max_nodes: int | None, settings: DrawingSettings
 ) -> Drawing | None:
     """Return the drawing of a graph with neurons or layers folded, or None if it is too large."""
     group_of = groups_of(graph, model, unit) if model is not None and unit is not None else {}
@@ -102,14 +102,14 @@ def _if_it_fits(
         return None
     chosen = view_of(graph, group_of, None, max_nodes or MAX_NODES)
     lines = list(_folded(graph, unit, len(chosen.drawn) + len(chosen.groups), False)) if unit else []
-    most = MOST if unit else _MOST_WHOLE
-    for rankdir, ranksep, along in (("LR", RANKSEP, MOST), ("LR", _CLOSE, most), ("TB", _CLOSE, most)):
-        tried = replace(writing, rankdir=writing.rankdir or rankdir, ranksep=ranksep)
+    most = MAX_SIZE if unit else _MAX_WHOLE_SIZE
+    for rankdir, ranksep, along in (("LR", RANKSEP, MAX_SIZE), ("LR", _CLOSE, most), ("TB", _CLOSE, most)):
+        tried = replace(settings, rankdir=settings.rankdir or rankdir, ranksep=ranksep)
         drawing = tried.folded(graph, chosen, model, lines)
         size = tried.size(drawing)
         horizontal = tried.rankdir in ("LR", "RL")
         length, breadth = (size.width, size.height) if horizontal else (size.height, size.width)
-        if max_nodes is not None or (length <= along and breadth <= MOST):
+        if max_nodes is not None or (length <= along and breadth <= MAX_SIZE):
             return drawing
     return None
 

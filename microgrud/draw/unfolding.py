@@ -30,9 +30,9 @@ _MOST_STATES, _MOST_NODES = 20, 200_000
 _LARGEST = 500_000
 #: Maximum number of boxes in a picture, and of parts into which a box opens.
 _MOST_BOXES, _MOST_PARTS = 80, 8
-#: A box of at most this many nodes opens into all of them, a larger one into the first few and the rest,
+#: A box of at most this many nodes opens into all of them, a larger one into the first ones and the rest,
 #: which stays closed.
-_MOST_WHOLE, _FEW = 8, 3
+_MOST_WHOLE, _FIRST = 8, 3
 #: A layer of at most this many neurons opens into them.
 _MOST_NEURONS = 16
 
@@ -93,12 +93,12 @@ def _opened(graph: ValueGraph, group_of: dict[Value, Group], group: Group, model
             return rest | inside
     made = [node for node in group.nodes if not node.is_leaf]
     structure = Structure(graph, made)
-    if len(structure.classes) > 1 and len(made) > _FEW:
+    if len(structure.classes) > 1 and len(made) > _FIRST:
         return structure.groups(min(len(structure.classes), _MOST_PARTS), rest)
     nodes = made or group.nodes
     if len(nodes) > _MOST_WHOLE:
         place = (1 + max((each.place[0] for each in rest.values()), default=-1), 0)
-        title = f"{len(nodes) - _FEW:,} more {'leaves' if not made else operations(nodes[_FEW:]).partition(' ')[2]}"
-        others = Group(title, [], place, nodes[_FEW:], made_by_model=False, rest=True)
+        title = f"{len(nodes) - _FIRST:,} more {'leaves' if not made else operations(nodes[_FIRST:]).partition(' ')[2]}"
+        others = Group(title, [], place, nodes[_FIRST:], made_by_model=False, rest=True)
         rest |= dict.fromkeys(others.nodes, others)
     return Structure(graph, []).groups(1, rest) if made else rest

@@ -10,7 +10,7 @@ import numpy as np
 from .column import Column
 from .dates import Dates, read_dates
 from .numbers import Numbers, decimal_of, read_numbers
-from .rules import MOST, Rules
+from .rules import MIN_SHARE, Rules
 
 #: Up to this many different numbers next to repeated texts are categories, such as 0, 1, 2 and 3+.
 FEW_NUMBERS = 10
@@ -40,10 +40,10 @@ class Evidence:
         compact = numeric and bool(((values >= 19000101) & (values <= 21001231))[self.known].all())
         if column.different.dtype.kind == "M":
             self.kind, self.dates = "date", Dates(column.different, column.different)
-        elif column.name not in rules.numerical and (compact or (self.share < 1 - MOST and not column.is_typed)):
+        elif column.name not in rules.numerical and (compact or (self.share < 1 - MIN_SHARE and not column.is_typed)):
             self.dates = read_dates(column.texts)
             dated = ~np.isnat(self.dates.by_day) | ~np.isnat(self.dates.by_month)
-            self.kind = "date" if self.share_of(dated) >= (1 if compact else MOST) else self.kind
+            self.kind = "date" if self.share_of(dated) >= (1 if compact else MIN_SHARE) else self.kind
         if numeric and self.kind != "date":
             self.kind = "number"
 
@@ -55,7 +55,7 @@ class Evidence:
         if self.known.all() or (self.column.is_typed and self.column.different.dtype == float):
             return True
         few = len(np.unique(values[self.known])) <= FEW_NUMBERS and self.column.counts[~self.known].max() > 1
-        return self.share >= MOST and not few
+        return self.share >= MIN_SHARE and not few
 
     @property
     def signature(self) -> bytes:

@@ -15,7 +15,7 @@ from .evidence import Evidence
 from .numbers import Numbers, is_duration
 from .plans import BY_PRESENCE, GAP, LARGEST, CategoryPlan, DatePlan, LeftOutPlan, NumberPlan, Plan, PresencePlan
 from .problems import Problem
-from .rules import MOST, OR_IGNORE, Rules, mixed_marks, settle_decimal
+from .rules import MIN_SHARE, OR_IGNORE, Rules, mixed_marks, settle_decimal
 from .spelling import grouped, in_order, notes_on_spelling
 from .table import counted
 
@@ -217,7 +217,8 @@ def _category_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan |
     if in_common < _COMMON * evidence.total:
         different = f"{counted(len(sums), 'different text')} in {counted(evidence.total, 'row')}"
         return _by_presence(column, f"{different} are free text or an identifier", missing)
-    if not forced and 1 - MOST < evidence.share < 1 and not evidence.numbers.unit[1].isalpha():  # 11th is no number
+    # An ordinal such as 11th is no number.
+    if not forced and 1 - MIN_SHARE < evidence.share < 1 and not evidence.numbers.unit[1].isalpha():
         share = f"{evidence.share:.0%} of the cells are numbers, the others texts: all are categories"
         notes.append(f"column {column.name!r}: {share}")
     return CategoryPlan(column.name, "categories", missing, in_order(sums), False)

@@ -15,7 +15,7 @@ _GROUP = 5
 _FEWEST_ROWS = 30
 _MOST_CLASSES = 50
 #: More different whole numbers than this are a quantity.
-_FEW = 10
+_MAX_INTEGER_CLASSES = 10
 
 
 def tells_target(cells: np.ndarray[Any, Any], target: np.ndarray[Any, Any], is_number: bool) -> bool:
@@ -35,7 +35,7 @@ def tells_target(cells: np.ndarray[Any, Any], target: np.ndarray[Any, Any], is_n
     >>> tells_target(np.arange(100.0), target, True), tells_target(np.array(["u", "v"] * 50), target, False)
     (False, True)
     """
-    quantity = target.dtype.kind == "f" or (target.dtype.kind in "iu" and len(np.unique(target)) > _FEW)
+    quantity = target.dtype.kind == "f" or (target.dtype.kind in "iu" and len(np.unique(target)) > _MAX_INTEGER_CLASSES)
     known = ~pd.isna(target)
     cells, target = cells[known], target[known] if quantity else target[known].astype(str)
     if len(target) < _FEWEST_ROWS:

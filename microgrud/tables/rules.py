@@ -12,7 +12,7 @@ from .numbers import Numbers, decimal_of, hint_of_whole_numbers, is_ambiguous
 from .problems import Problem
 
 #: A column is one of numbers, or of dates, if at least this share of its cells is; the others count as missing.
-MOST = 0.8
+MIN_SHARE = 0.8
 OR_IGNORE = ", or leave the column out (option ignore)"
 
 
@@ -82,7 +82,7 @@ def mixed_marks(column: Column, numbers: Numbers, is_target: bool = False) -> Pr
     point, comma = np.isfinite(numbers.point), np.isfinite(numbers.comma)
     by_point, by_comma = np.flatnonzero(point & ~comma)[:1], np.flatnonzero(comma & ~point)[:1]
     share = column.counts[point | comma].sum() / max(1, column.counts.sum())
-    if share < MOST or not (len(by_point) and len(by_comma)):
+    if share < MIN_SHARE or not (len(by_point) and len(by_comma)):
         return None
     cells = [int(by_point[0]), int(by_comma[0])]
     with_point, with_comma = (shortened(column.texts[cell]) for cell in cells)

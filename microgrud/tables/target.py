@@ -16,7 +16,7 @@ from .kinds import credible_range, decimal_marks, note_on_durations, notes_on_od
 from .numbers import Numbers, decimal_of, is_ambiguous
 from .plans import LARGEST, decimal_for, numbers_in
 from .problems import PreparationError, Problem
-from .rules import MOST, Rules, mixed_marks, settle_decimal
+from .rules import MIN_SHARE, Rules, mixed_marks, settle_decimal
 from .spelling import Names, grouped, in_order, notes_on_spelling, spelled
 from .table import and_more, counted
 
@@ -134,9 +134,9 @@ def inspect_target(
 def _is_numeric(column: Column, numbers: Numbers, task: Task | None) -> bool:
     """Return whether enough cells are numbers; raise an error if they are not, and cannot be classes either."""
     share = column.counts[np.isfinite(numbers.by(decimal_of(numbers) or "."))].sum() / column.counts.sum()
-    if share < MOST and (mixed := mixed_marks(column, numbers, is_target=True)):
+    if share < MIN_SHARE and (mixed := mixed_marks(column, numbers, is_target=True)):
         raise PreparationError([mixed])
-    if share >= (0.5 if task else MOST):
+    if share >= (0.5 if task else MIN_SHARE):
         return True
     if task or column.different.dtype.kind == "M":
         hint = "choose another target" + (", or leave out --task" if task else "")
