@@ -65,7 +65,8 @@ export function drawRegions(canvas, network, points, cursor) {
 
 export function drawCurve(canvas, losses) {
   const { context, width, height } = prepared(canvas), colour = colours();
-  const finite = losses.filter(Number.isFinite), highest = losses.length ? Math.max(...finite.slice(-2000), 0.1) * 1.05 : 1;
+  const finite = losses.filter(Number.isFinite);
+  const highest = losses.length ? 1.05 * finite.reduce((a, b) => Math.max(a, b), 0.1) : 1;
   const left = 46, bottom = height - 28, top = 10, right = width - 10;
   context.font = "13px system-ui, sans-serif";
   context.fillStyle = colour.faint;
