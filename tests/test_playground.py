@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +59,15 @@ class Page:
 
     def text(self, css: str) -> str:
         return str(self.js("return document.querySelector(arguments[0]).textContent", css))
+
+    @contextlib.contextmanager
+    def graph(self) -> Iterator[None]:
+        """Enter the frame that shows the graph."""
+        self.browser.switch_to.frame(self.find("#graph"))
+        try:
+            yield
+        finally:
+            self.browser.switch_to.default_content()
 
     def run(self, program: str) -> None:
         """Type a program, run it, and wait until it has ended."""
@@ -165,17 +176,19 @@ def test_the_steps_are_those_of_the_engine_here(page: Page) -> None:
     (square,) = (node for node in names["loss"]._prev if node.label == "")
     square.label = "v1"
     expected = [frame.sentence for frame in backprop_steps(names["loss"])]
-    assert page.text(".sentence") == expected[-1]
-    page.find("button[data-go=first]").click()
-    for sentence in expected:
-        assert page.text(".sentence") == sentence
-        page.find("button[data-go=on]").click()
+    with page.graph():
+        page.until(lambda: page.text(".sentence") == expected[-1])
+        page.find("button[data-go=first]").click()
+        for sentence in expected:
+            assert page.text(".sentence") == sentence
+            page.find("button[data-go=on]").click()
 
 
 def test_the_numbers_follow_a_slider_and_return(page: Page) -> None:
     page.run(ARITHMETIC)
-    page.find("button[data-go=first]").click()
-    page.find("button[data-go=on]").click()
+    with page.graph():
+        page.find("button[data-go=first]").click()
+        page.find("button[data-go=on]").click()
     page.js(
         "const r = document.querySelector('#sliders input[aria-label=\"b, slider\"]');"
         "r.value = 1.375; r.dispatchEvent(new Event('input'))"
@@ -186,8 +199,9 @@ def test_the_numbers_follow_a_slider_and_return(page: Page) -> None:
     changed = ARITHMETIC.replace("-2.7", repr(moved))
     there = page.table()
     assert {name: there[name] for name in here(changed)} == here(changed)
-    assert f"b: data={moved!r}" in page.js("return document.querySelector('#graph').innerHTML")
-    assert page.text("#graph output").startswith("step 1 of ")  # the step stays
+    with page.graph():
+        page.until(lambda: f"b: data={moved!r}" in page.js("return document.body.innerHTML"))
+        assert page.text("output").startswith("step 1 of ")  # the step stays
     page.find("#restore").click()
     page.finish()
     assert page.table()["b"] == here(ARITHMETIC)["b"]
@@ -220,6 +234,89 @@ def test_a_link_restores_its_program_and_does_not_run_it(page: Page) -> None:
     assert page.table()["gr\u00f6\u00dfe \u2207 \U0001f642"] == (2.0, 4.0)
     page.open("#program=%%%")
     assert "the link is damaged" in page.until(lambda: page.text("#error"))
+
+
+HOSTILE = """
+import json, js
+from microgrud import Value
+
+touch = "<img src=x onerror=\\"parent.document.title='touched'\\"><script>parent.document.title='touched'</script>"
+x = Value(2.0, label=touch)
+y = x * x
+
+def reach(what, reached):
+    try:
+        print(what, "reached", reached())
+    except Exception as error:
+        print(what, "refused")
+
+def fetched(address):
+    request = js.XMLHttpRequest.new()
+    request.open("GET", address, False)
+    request.send()
+    return request.status
+
+reach("the page", lambda: js.document.title)
+reach("the storage", lambda: js.indexedDB.open("notebooks"))
+reach("the site", lambda: fetched("SITE"))
+reach("another server", lambda: fetched("http://example.org/"))
+"""
+#: HTML in place of the player, as a program can send it by itself. It runs in the frame, and nowhere else.
+FORGED = """
+player = "<div class=picture><svg viewBox='0 0 9 9'></svg></div><script>document.title = 'forged';"
+player += "try { parent.document.title = 'touched' } catch { document.title += ', and refused' }</script>" + touch
+answer = {"output": "", "error": None, "rows": [], "leaves": [], "others": [], "nodes": 0, "left_out": 0}
+for id in range(9):
+    js.postMessage(js.JSON.parse(json.dumps({"id": id, "answer": {**answer, "root": "y", "player": player}})))
+"""
+
+
+def link(program: str) -> str:
+    return "#program=" + base64.urlsafe_b64encode(program.encode()).decode().rstrip("=")
+
+
+def test_a_program_from_a_link_reaches_neither_the_page_nor_storage_nor_servers(page: Page, asked: list[str]) -> None:
+    page.open(link(HOSTILE.replace("SITE", page.address)))
+    page.until(lambda: "touched" in page.js("return document.getElementById('source').value"))
+    page.find("#run").click()
+    page.until(page.table)
+    refused = [f"{what} refused\n" for what in ("the page", "the storage", "the site", "another server")]
+    assert page.text("#output") == "".join(refused)
+    with page.graph():
+        page.until(lambda: "touched" in page.text("#shown"))  # the label, as text
+        assert page.js("return [...document.querySelectorAll('img, script:not(body > *)')].length") == 1  # the player's
+    page.open(link(HOSTILE + FORGED))
+    page.find("#run").click()
+    with page.graph():
+        page.until(lambda: page.js("return document.title") == "forged, and refused")
+    assert page.browser.title == "microgrud playground"
+    assert asked == []
+    page.browser.get_log("browser")  # the browser's words about what it refused
+
+
+def test_a_wide_graph_fits_and_shows_its_root_or_scrolls_with_a_faded_edge(page: Page) -> None:
+    widths = "const p = document.querySelector('.picture'), s = p.querySelector('svg').getBoundingClientRect();"
+    widths += "return [s.width, p.clientWidth, p.scrollLeft + p.clientWidth, p.style.getPropertyValue('--before')]"
+    page.run("from microgrud import Value\nx = y = Value(1.5)\nfor k in range(5):\n    y = y * 0.5\ny.backward()")
+    with page.graph():
+        page.until(lambda: page.text("#other") == "Natural size")
+        width, room, _, before = page.js(widths)
+        assert (round(width), before) == (room, "0px")
+        page.find("#other").click()
+        width, room, *_ = page.js(widths)
+        assert width > room
+        page.find("#other").click()
+    page.run("from microgrud import Value\nx = y = Value(1.5)\nfor k in range(15):\n    y = y * 0.5\ny.backward()")
+    with page.graph():
+        page.until(lambda: page.text("#other") == "Whole graph")
+        width, room, right, before = page.js(widths)
+        assert width > room
+        assert (round(width), before) == (right, "48px")  # the root is in sight
+        assert page.find(".picture").get_attribute("tabindex") == "0"
+        page.find("#other").click()
+        width, room, *_ = page.js(widths)
+        assert round(width) == room
+        page.find("#other").click()
 
 
 def test_an_error_names_its_line_and_leaves_no_stale_numbers_unmarked(page: Page) -> None:

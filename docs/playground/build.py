@@ -118,16 +118,16 @@ def _write_notice(out: Path) -> None:
 
 
 def _write_sizes(out: Path) -> None:
-    """Write what the page loads before it is ready, for its progress bar, and print the sizes."""
+    """Write what the page loads before it is ready, for its progress bar, with its size as it is and compressed."""
     loaded = [path for path in sorted(out.glob("*/*")) if path.name != "package.json"]
-    wheels = [f"wheels/{path.name}" for path in sorted((out / "wheels").iterdir())]
+    loaded += [out / name for name in ("worker.js", "programs.py", "training.py")]
     sizes = {path.relative_to(out).as_posix(): path.stat().st_size for path in loaded}
-    (out / "files.json").write_text(json.dumps({"wheels": wheels, "sizes": sizes}, indent=1), encoding="utf-8")
-    files = [path for path in sorted(out.rglob("*")) if path.is_file()]
-    packed = {path: len(gzip.compress(path.read_bytes(), 6)) for path in files}
-    for path in files:
+    packed = {path: len(gzip.compress(path.read_bytes(), 6)) for path in loaded}
+    for path in loaded:
         print(f"{path.stat().st_size / 1e3:9,.0f} kB {packed[path] / 1e3:9,.0f} kB gzipped  {path.relative_to(out)}")
-    print(f"{sum(p.stat().st_size for p in files) / 1e6:9.1f} MB {sum(packed.values()) / 1e6:9.1f} MB gzipped  {out}")
+    total = {"megabytes": round(sum(sizes.values()) / 1e6), "compressed": round(sum(packed.values()) / 1e6)}
+    (out / "files.json").write_text(json.dumps({**total, "sizes": sizes}, indent=1), encoding="utf-8")
+    print(f"the first run loads {total['megabytes']} MB, or {total['compressed']} MB compressed, from {out}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // The page: one Python for both panels, and what it says while it loads.
 
-import { Python } from "./python.js";
+import { Python, listed } from "./python.js";
 import { startProgramPanel } from "./program.js";
 import { startTrainingPanel } from "./training.js";
 
@@ -26,7 +26,15 @@ function onProgress({ progress, words, ready, failed }) {
 
 function say(words) { element("status").textContent = words; }
 
+async function saySize() {
+  const { megabytes, compressed } = await listed();
+  if (!element("status").textContent) { // no run, and no link, has said something else
+    say(`The first run loads Python: ${megabytes} MB, or ${compressed} MB from a server that compresses.`);
+  }
+}
+
 takeTheme();
 const python = new Python(onProgress);
 startProgramPanel(python, say);
 startTrainingPanel(python, say);
+saySize();

@@ -38,12 +38,13 @@ loss.backward()
 `,
 };
 const SLOW = 5000; // milliseconds after which the page says how to end a program
+const TALLEST = 20000; // pixels of the frame with the graph
 
 const element = (id) => document.getElementById(id);
 
 export function startProgramPanel(python, say) {
   const source = element("source");
-  const state = { ran: "", changes: {}, shown: null, running: false, again: false };
+  const state = { ran: "", changes: {}, shown: null, running: false, again: false, picture: null };
 
   function fill(program) {
     source.value = program;
@@ -109,27 +110,24 @@ export function startProgramPanel(python, say) {
     if (isStale) { element("graph-note").textContent = "The graph and its numbers are those of the last run without an error."; }
   }
 
-  // The steps keep their place while a slider moves.
+  // What a program makes is shown in a frame with an origin of its own, so that HTML in a label cannot reach this page.
   function showGraph(answer) {
-    const graph = element("graph");
-    const before = graph.querySelector(".microgrud-backprop input[type=range]");
-    const step = before && before.max === state.last ? before.value : null;
-    const scrolled = graph.querySelector(".picture")?.scrollLeft ?? 0;
-    graph.style.minHeight = `${graph.offsetHeight}px`; // the page must not jump
-    graph.innerHTML = answer.player ?? answer.svg;
-    graph.querySelectorAll("script").forEach((script) => { // a script in innerHTML does not run
-      const live = document.createElement("script");
-      live.textContent = script.textContent;
-      script.replaceWith(live);
-    });
-    const slider = graph.querySelector(".microgrud-backprop input[type=range]");
-    state.last = slider ? slider.max : null;
-    if (slider) {
-      slider.value = step !== null && before.max === slider.max ? step : slider.max;
-      slider.dispatchEvent(new Event("input", { bubbles: true }));
-      graph.querySelector(".picture").scrollLeft = scrolled;
-    }
-    graph.style.minHeight = "";
+    element("graph-help").hidden = true;
+    element("graph").hidden = false;
+    state.picture = answer.player ?? `<div class="picture">${answer.svg}</div>`;
+    sendPicture();
+  }
+
+  function sendPicture() {
+    if (state.picture === null) { return; }
+    const { theme } = document.documentElement.dataset;
+    element("graph").contentWindow.postMessage({ html: state.picture, theme }, "*"); // to an opaque origin
+  }
+
+  function onFrame({ source: sender, data }) {
+    if (sender !== element("graph").contentWindow) { return; }
+    if (data?.ready) { sendPicture(); }
+    if (data?.height > 0) { element("graph").style.height = `${Math.min(data.height, TALLEST)}px`; }
   }
 
   function showTable(rows) {
@@ -223,6 +221,7 @@ export function startProgramPanel(python, say) {
   source.addEventListener("input", () => { numberLines(); element("example").value = ""; });
   source.addEventListener("keydown", (event) => onKey(event, source, runAnew));
   window.addEventListener("hashchange", openLink);
+  window.addEventListener("message", onFrame);
   const [first] = Object.keys(EXAMPLES);
   fill(EXAMPLES[first]);
   element("example").value = first;
