@@ -379,6 +379,16 @@ def test_steps_that_are_too_large_end_the_training_with_advice(page: Page) -> No
     page.find("#train").click()
     page.until(lambda: "Lower the learning rate" in page.text("#verdict"))
     assert page.text("#train") == "Start"
+    steps = page.steps()
+    words = f"After {steps} steps the loss is not a number: the learning rate was too high."
+    assert page.text("#verdict").startswith(words)
+    assert page.text("#curve-text").startswith("The loss at each step: 0.")  # and of no other step
+    assert not page.text("#curve-text").endswith("nan at last.")
+    page.find("#step").click()
+    time.sleep(1)
+    assert (page.steps(), page.text("#verdict").startswith(words)) == (steps, True)
+    page.find("#reset").click()
+    page.until(lambda: page.steps() == 0 and not page.text("#verdict").startswith(words))
     page.js("document.getElementById('rate').max = 1")
     page.choose(rate="-0.5", activation="tanh")
 

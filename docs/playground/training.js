@@ -22,6 +22,7 @@ class TrainingPanel {
   constructor(python, say) {
     Object.assign(this, { python, say, seed: 0 });
     this.isRunning = false;
+    this.loop = 0;
     this.generation = 0; // of networks: an answer for an earlier one is not for this one
     this.forget();
     const chosen = () => Number(document.querySelector("input[name=class]:checked").value);
@@ -47,6 +48,7 @@ class TrainingPanel {
 
   forget() {
     Object.assign(this, { network: null, losses: [], walk: [], pair: null, surfaceAt: 0, told: 0, isNew: true });
+    this.ended = null; // in words, why training cannot go on
     this.generation += 1;
   }
 
@@ -80,14 +82,17 @@ class TrainingPanel {
       optimizer: element("optimizer").value, rate: this.rate(), batch: Number(element("batch").value),
     });
     if (generation !== this.generation) { return; }
-    const losses = answer.losses.map((text) => ({ inf: Infinity, "-inf": -Infinity, nan: NaN })[text] ?? Number(text));
     this.network = { layers: answer.layers.map((layer) => layer.map((neuron) => neuron.map(Number))), activation };
-    this.losses.push(...losses);
+    this.losses.push(...answer.losses.map(Number));
     this.remember();
-    this.draw(!this.isRunning);
-    if (!losses.every(Number.isFinite)) {
-      throw new Error("The loss is no longer a number: the steps were too large. Lower the learning rate, and take a new network.");
+    this.ended = null;
+    if (answer.bad_loss !== null) {
+      const loss = answer.bad_loss === "nan" ? "not a number" : "infinite";
+      this.ended = `After ${this.losses.length} steps the loss is ${loss}: the learning rate was too high. ` +
+        "Lower the learning rate, and press New network.";
+      this.pause();
     }
+    this.draw(!this.isRunning);
   }
 
   remember() {
@@ -97,9 +102,11 @@ class TrainingPanel {
 
   async run() {
     this.isRunning = true;
+    this.loop += 1;
+    const { loop } = this; // an earlier one may still wait for its next step
     element("train").textContent = "Pause";
     try {
-      while (this.isRunning) {
+      while (this.isRunning && loop === this.loop) {
         const began = performance.now(), speed = Number(element("speed").value);
         const most = Math.max(1, Math.round(speed * FRAME));
         await this.request(most);
@@ -125,7 +132,7 @@ class TrainingPanel {
     const { network } = this, now = performance.now();
     const isDue = whole || now - this.surfaceAt > (calm.matches ? 1000 : SURFACE_EVERY);
     if (calm.matches && this.isRunning && !isDue) { return; }
-    drawRegions(element("plane"), network, this.editor.points, this.editor.cursor);
+    drawRegions(element("plane"), this.isFinite() ? network : null, this.editor.points, this.editor.cursor);
     drawCurve(element("curve"), this.losses);
     element("counts").textContent = `step ${this.losses.length}`;
     element("curve-text").textContent = this.losses.length
@@ -134,11 +141,15 @@ class TrainingPanel {
     if (isDue) { this.surfaceAt = now; this.drawSurface(); this.tell(false); }
   }
 
+  isFinite() { return this.walk.length > 0 && this.walk.at(-1).every(Number.isFinite); }
+
   drawSurface() {
     const { network, editor } = this, canvas = element("surface");
-    const isEmpty = !network || !editor.points.length || !this.walk.at(-1).every(Number.isFinite);
-    element("surface-text").textContent = isEmpty ? "appears with the first step." : "";
-    if (isEmpty) { canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); return; }
+    if (!editor.points.length || !this.isFinite()) {
+      element("surface-text").textContent = this.ended ? "is not drawn." : "appears with the first step.";
+      canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+      return;
+    }
     const plane = element("plane-kind").value === "random" ? this.randomPlane() : this.movedPlane();
     const losses = lossGrid(network.layers, network.activation, editor.points, plane, GRID);
     const [low, high] = drawSurface(canvas, losses, GRID, plane, plane.walk);
@@ -170,6 +181,7 @@ class TrainingPanel {
 
   // Results in words: at once when training pauses, otherwise every four seconds.
   tell(atOnce) {
+    if (this.ended) { element("verdict").textContent = this.ended; return; }
     if (!this.network || !this.editor.points.length) { element("verdict").textContent = ""; return; }
     if (!atOnce && this.isRunning && performance.now() - this.told < 4000) { return; }
     this.told = performance.now();

@@ -31,7 +31,7 @@ class Training:
         self.rng = random.Random(seed)
         self.optimizer: Optimizer | None = None
         self.chosen = ""
-        self.steps = 0
+        self.bad_loss: float | None = None  # the loss that ended the training, since it is not finite
         self.waiting: list[int] = []  # the points of the present epoch that no mini-batch has had yet
 
     def choose(self, optimizer: str, rate: float) -> None:
@@ -50,6 +50,8 @@ class Training:
     def train(self, points: list[list[float]], batch: int, most: int, seconds: float) -> list[float]:
         """Take steps until their number or the time is up; return the loss of each mini-batch before its step.
 
+        From a loss that is not finite, no step is taken.
+
         Args:
             points: rows of x, y and the class, which is 0 or 1.
             batch: the number of points in a mini-batch; 0 for all points.
@@ -58,19 +60,20 @@ class Training:
         """
         assert self.optimizer is not None
         losses: list[float] = []
+        self.bad_loss = None
         end = time.perf_counter() + seconds
         while points and len(losses) < most and (not losses or time.perf_counter() < end):
             rows = [points[k] for k in self.next_batch(len(points), batch)]
             loss = binary_cross_entropy_with_logits(
                 [self.model([x, y]) for x, y, _ in rows], [float(label) for _, _, label in rows]
             )
-            losses.append(loss.data)
             if not math.isfinite(loss.data):
+                self.bad_loss = loss.data
                 break
+            losses.append(loss.data)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-            self.steps += 1
         return losses
 
     def next_batch(self, count: int, batch: int) -> list[int]:
@@ -103,7 +106,7 @@ def handle(request: str) -> str:
     answer = {
         "layers": [[[repr(x) for x in neuron] for neuron in layer] for layer in _current.layers()],
         "losses": [repr(x) for x in losses],
-        "steps": _current.steps,
+        "bad_loss": None if _current.bad_loss is None else repr(_current.bad_loss),
         "seconds": time.perf_counter() - began,
     }
     return json.dumps(answer)
