@@ -114,7 +114,7 @@ def _accuracy(answer: Any) -> None:
         [1.0, 3.0, 2.0],
         [0.1, 0.2, 0.3],
     ]
-    for labels in ([1, 0, 2, 1, 0], [0, 0, 2, 2, 1]):
+    for labels in ([1, 1, 2, 2, 0], [0, 0, 2, 2, 1]):
         best = [max(range(3), key=row.__getitem__) for row in rows]
         least = [min(range(3), key=row.__getitem__) for row in rows]
         right = sum(b == label for b, label in zip(best, labels))
@@ -132,12 +132,17 @@ def _accuracy(answer: Any) -> None:
                 sum(max(row) == k for row, k in zip(rows, labels)) / 5,
                 "Compare the class, not its score, with the label.",
             ),
+            (
+                sum(b + 1 == k for b, k in zip(best, labels)) / 5,
+                "Classes are counted from 0.",
+            ),
+            (right * 20.0, "That is in percent. Return a share, from 0 to 1."),
         )
 
 
 @exercise(17)
 def _baseline(answer: Any) -> None:
-    for train, new in (([1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]), ([2, 0, 2, 1], [2, 2, 1])):
+    for train, new in (([1, 1, 1, 0, 0], [0, 0, 0, 1, 1, 2]), ([2, 0, 2, 1], [2, 2, 1])):
         most, most_new = (max(labels, key=labels.count) for labels in (train, new))
         compare(
             (answer, train, new),
@@ -147,6 +152,7 @@ def _baseline(answer: Any) -> None:
             (train.count(most) / len(train), "That is the accuracy on the training rows."),
             (most, "That is the answer. How often is it right on the test rows?"),
             (new.count(most), "That is the number of right answers, not their share."),
+            (1.0 - new.count(most) / len(new), "That is the share of wrong answers."),
         )
 
 
