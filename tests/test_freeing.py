@@ -80,6 +80,20 @@ y = chain(Value(1.0), 20_000, link)
 del y
 assert (freed, deepest) == (20_000, 2), (freed, deepest)
 """,
+    "what only closures and operations refer to is freed as operands are": """
+from microgrud import custom_op
+def link(y):
+    node = Node(y.data)
+    node._backward = lambda: y
+    return node
+def operation(y):
+    return Node(1.0, (custom_op("kept", lambda x: x, lambda z, x: y)(Value(1.0)),))
+for linked, count in ((link, 5_000), (operation, 500)):
+    y = chain(Value(1.0), count, linked)
+    freed = deepest = 0
+    del y
+    assert (freed, deepest) == (count, 2), (freed, deepest)
+""",
     "cycles are collected": """
 def link(y):
     node = Node(y.data, (y,))

@@ -16,7 +16,7 @@ IS_NEEDED = sys.platform == "emscripten"
 
 
 def free_one_by_one(kind: type) -> None:
-    """Let the nodes of a class hand their operands over to the outermost `__del__`, which frees them in a loop.
+    """Let the nodes of a class hand what they refer to over to the outermost `__del__`, which frees them in a loop.
 
     A node that comes back to life after that (a `__del__` of a subclass, or of garbage in the same cycle, can refer to
     it again) has a child without a rule in the place of its operands: a backward pass over it raises an error.
@@ -29,18 +29,18 @@ def free_one_by_one(kind: type) -> None:
 
     def free(node: Any) -> None:
         try:
-            operands = node._operands
+            references = node._operands, node._closure, node._operation
         except AttributeError:  # the constructor has raised an error
             return
-        if not operands:
+        if not references[0] and references[1] is None:
             return
         node._operands, node._closure, node._operation = freed, None, "freed"
         waiting = getattr(lists, "waiting", None)
         if waiting is not None:
-            waiting.append(operands)
+            waiting.append(references)
             return
-        waiting = [operands]
-        del operands
+        waiting = [references]
+        del references
         try:
             lists.waiting = waiting
             while waiting:
