@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from test_player import browser as browser, extent, seen_as
 
-from microgrud import Value, log
+from microgrud import Value, log, silu, sqrt, xlogy
 from microgrud.interactive import ProgramError, descent, tangent
 from microgrud.interactive.heatmap import contour
 from microgrud.interactive.page import source
@@ -225,6 +225,12 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
         descent(valley, 2.9, lr=[0.01, 0.1, 0.4], momentum=0.3, steps=25),
         descent(line_loss, [(-2.0, -3.0), (3.0, 4.0)], lr=[0.1, 0.51]),
         descent(lambda x: x * x, 1.0, lr=[0.1, 40.0, 1e200], steps=300),
+        tangent(lambda x: 0.0 * x, at=0.0, nudge=-0.001),  # a change of 0, divided by a negative nudge
+        tangent(lambda x: 1e249 * x * x, at=1.0),
+        tangent(sqrt, at=0.0),
+        descent(lambda x: x, [1e10, 1e240], momentum=1e300, steps=5),
+        descent(lambda x: 1e-310 * x * x, 1.0, lr=1e308, momentum=1.0, steps=5),
+        descent(lambda x: xlogy(silu(x), silu(x)), 1.1, lr=1e10, steps=6),  # its slope branches, and is infinite there
     ],
 )
 def test_the_page_begins_with_the_picture_and_the_words_without_scripts(opened: Any, shown: Any) -> None:

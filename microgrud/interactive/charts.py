@@ -50,12 +50,12 @@ STYLE = (
 
 
 def short(number: float, digits: int = 6) -> str:
-    """Write a number with so many significant digits, and a minus sign as wide as a plus.
+    """Write a number with so many significant digits, and a minus sign as wide as a plus; zeros have none.
 
-    >>> short(-0.01234), short(1234567.0, 3), short(1e-5)
-    ('\u22120.01234', '1.23e+06', '1e\u221205')
+    >>> short(-0.01234), short(1234567.0, 3), short(1e-5), short(-0.0)
+    ('\u22120.01234', '1.23e+06', '1e\u221205', '0')
     """
-    return f"{number:.{digits}g}".replace("-", "\u2212")
+    return f"{number + 0.0:.{digits}g}".replace("-", "\u2212")
 
 
 def pixel(number: float) -> str:

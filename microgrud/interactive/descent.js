@@ -3,9 +3,10 @@ function walk(paths, start, lr, momentum, steps) {
   var at = start.slice(), buffer = null, result = { positions: [], losses: [], end: "" };
   function finite(x) { return x - x === 0; }
   for (var k = 0; k <= steps; k++) {
+    if (!at.every(finite)) { result.end = "overflow"; break; }
     var found = evaluate(paths, at);
     if (found.failure) { result.end = found.kind; break; }
-    if (!finite(found.value) || !at.every(finite)) { result.end = "overflow"; break; }
+    if (!finite(found.value)) { result.end = "overflow"; break; }
     if (!found.gradient.every(finite)) { result.end = "steep"; break; }
     result.positions.push(at);
     result.losses.push(found.value);

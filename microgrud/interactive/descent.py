@@ -60,7 +60,7 @@ class Descent(Widget):
         self._x = Axis(*ends[0], _LEFT, _RIGHT)
         self._saved = 70.0 if len(rates) > 1 else 0.0  # the picture of the losses is lower where there are many others
         self._background = self._on_map(ends[1]) if self._dimensions == 2 else self._on_graph()
-        self._program.cover([point for found in self.walks for point in (*found.positions, found.start)])
+        self._program.cover([p for found in self.walks for p in (*found.positions, found.beyond or found.start)])
         self._loss_scales = self._scales_of_losses()
 
     def _on_graph(self) -> str:

@@ -15,6 +15,7 @@ function short(x, digits) {
 function stripped(text) { return text.indexOf(".") < 0 ? text : text.replace(/\.?0+$/, ""); }
 function pixel(scale, x) {
   var low = scale[0], high = scale[1];
+  x = Math.max(-1e250, Math.min(1e250, x));
   if (scale[4]) { low = Math.log10(low); high = Math.log10(high); x = Math.log10(Math.max(x, 1e-320)); }
   return Math.max(-1900, Math.min(1900, scale[2] + (scale[3] - scale[2]) * ((x - low) / (high - low))));
 }

@@ -23,6 +23,7 @@ class Walk:
         losses: the loss at each of these places.
         end: empty for a walk of all its steps, otherwise why it ends after the last of its places: `"overflow"` where
             numbers become too large, `"undefined"` where the loss has no value, `"steep"` where its slope is infinite.
+        beyond: the finite place at which it ends then.
     """
 
     start: tuple[float, ...]
@@ -30,6 +31,7 @@ class Walk:
     positions: list[tuple[float, ...]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     end: str = ""
+    beyond: tuple[float, ...] | None = field(default=None, repr=False)
 
     def words(self, step: int, name: str, inside: bool) -> str:
         """Return what the walk has come to after some steps.
@@ -80,14 +82,19 @@ def walk(program: Program, start: Sequence[float], lr: float, momentum: float, s
     optimizer = SGD(parameters, lr=lr, momentum=momentum)
     for step in range(steps + 1):
         place = tuple([p.data for p in parameters])
+        if not all(map(math.isfinite, place)):
+            result.end = "overflow"
+            break
+        result.beyond = place
         try:
             loss, gradient = program.value_and_gradient(place)
         except (ValueError, ArithmeticError) as error:
             result.end = "overflow" if isinstance(error, OverflowError) else "undefined"
             break
-        if not all(map(math.isfinite, (loss, *gradient, *place))):
-            result.end = "steep" if all(map(math.isfinite, (loss, *place))) else "overflow"
+        if not all(map(math.isfinite, (loss, *gradient))):
+            result.end = "steep" if math.isfinite(loss) else "overflow"
             break
+        result.beyond = None
         result.positions.append(place)
         result.losses.append(loss)
         if step < steps:
