@@ -16,6 +16,8 @@ from ..common.pages import COLOURS, theme
 
 #: The size of a chart in its own pixels; on a page of 390 pixels its letters are 12 to 13 pixels high.
 WIDTH, HEIGHT, LETTER = 420, 310, 8.0
+#: The width of a letter of long numbers.
+_WIDEST = 9.0
 #: The largest number that is drawn: sums and differences of drawn numbers must not overflow.
 LARGEST = 1e250
 DRAWN = Interval(-LARGEST, LARGEST)
@@ -301,10 +303,15 @@ def axes(across: Axis, up: Axis, inside: str, labels: tuple[str, str]) -> str:
     parts = []
     for place, words in up.ticks():
         parts.append(f'<path class="grid" d="M{pixel(left)} {pixel(place)}H{pixel(right)}"/>')
-        parts.append(f'<text x="{pixel(left - 6)}" y="{pixel(place + 5)}" text-anchor="end">{words}</text>')
+        squeezed = f' textLength="{pixel(left - 8)}" lengthAdjust="spacingAndGlyphs"'
+        fit = squeezed if len(words) * _WIDEST > left - 8 else ""
+        parts.append(f'<text x="{pixel(left - 6)}" y="{pixel(place + 5)}" text-anchor="end"{fit}>{words}</text>')
+    end = -math.inf
     for place, words in across.ticks():
         parts.append(f'<path class="ink" d="M{pixel(place)} {pixel(bottom)}v5"/>')
-        parts.append(f'<text x="{pixel(place)}" y="{pixel(bottom + 20)}" text-anchor="middle">{words}</text>')
+        if place - 0.5 * _WIDEST * len(words) > end:  # others would overlap
+            end = place + 0.5 * _WIDEST * len(words)
+            parts.append(f'<text x="{pixel(place)}" y="{pixel(bottom + 20)}" text-anchor="middle">{words}</text>')
     middle = pixel((left + right) / 2)
     parts.append(f'<text x="{middle}" y="{pixel(bottom + 39)}" text-anchor="middle">{escaped(labels[0])}</text>')
     parts.append(f'<text x="4" y="{pixel(top - 9)}">{escaped(labels[1])}</text>')

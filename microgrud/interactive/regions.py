@@ -12,7 +12,7 @@ from ..common.numbers import as_float, as_sequence
 from ..common.pages import COLOURS
 from ..common.words import counted
 from ..nn.layers import MLP
-from .charts import SERIES, Axis, Legend, axis_of, chart, frame, line, marks, pixel
+from .charts import SERIES, Axis, Legend, axis_of, chart, frame, line, marks, pixel, short
 from .heatmap import contour, png
 from .states import Model, Models, States, outputs, outputs_between
 
@@ -174,7 +174,7 @@ class Regions(States):
             own = [(across(x), up(y)) for (x, y), label in zip(self.points, self.labels) if label == name]
             inside.append(f'<path class="f{k}" stroke-width="1.2" d="{marks(k, own)}"/>')
             sign = f'<path class="ink" fill="none" d="M-8 0{_SIGNS[k]}"/>' if _SIGNS[k] else ""
-            legend.append(Legend(f'{sign}<path class="f{k}" d="{marks(k, [(5, 0)])}"/>', f"class {name}"))
+            legend.append(Legend(f'{sign}<path class="f{k}" d="{marks(k, [(5, 0)])}"/>', f"class {short(name)}"))
         words = self._words(state)
         return chart(
             across, up, "".join(inside), labels=self._axis_names, says=f"{self._label}: {words}",
