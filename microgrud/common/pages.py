@@ -6,6 +6,8 @@ import html
 import os
 from importlib import resources
 from pathlib import Path
+from string import Template
+from typing import Any
 
 from .files import write_atomically
 
@@ -41,9 +43,55 @@ def theme(selector: str, colours: dict[str, tuple[str, str]]) -> str:
     )
 
 
-def player_script() -> str:
-    """Return the function in JavaScript that plays steps: `player(root, last, pause, draw)`."""
-    return resources.files(__package__).joinpath("player.js").read_text(encoding="utf-8")
+#: A notebook may run a script outside of its section, or twice, and a page may hold the same section twice.
+_BEGIN = """\
+(function () {
+  document.querySelectorAll(".%s").forEach(function (section) {
+    if (!section.microgrudReady) { section.microgrudReady = true; start(section); }
+  });
+"""
+
+
+def section(package: str | None, name: str, kind: str, **slots: Any) -> str:
+    """Return a template as HTML: a section whose script defines `start(root)`.
+
+    Args:
+        package: the package with the template.
+        name: the file of the template. In it, `$begin` begins the script, and `$player` is the function
+            `player(root, last, pause, draw)`, which plays steps.
+        kind: the class of the section.
+        slots: the other parts.
+    """
+    text = resources.files(package or "").joinpath(name).read_text(encoding="utf-8")
+    player = resources.files(__package__).joinpath("player.js").read_text(encoding="utf-8")
+    return Template(text).substitute(slots, begin=_BEGIN % kind, player=player)
+
+
+class ShownAsPage:
+    """A base class of what shows itself as HTML in notebooks, and can be saved as a page of its own."""
+
+    def _title(self) -> str:
+        """Return the title of the page."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """Return the HTML, which needs nothing else."""
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the HTML as a page of its own.
+
+        Args:
+            path: the file to write; its name ends in .html or .htm.
+
+        Raises:
+            ValueError: for another extension, since a browser would not show the page.
+            OSError: if the file cannot be written.
+        """
+        save_page(path, self._title(), self.html())
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
 
 def page(title: str, body: str) -> str:

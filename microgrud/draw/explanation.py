@@ -143,11 +143,10 @@ def explain(
     gradient = 0.0 + adjoints[leaf]  # a grad is never -0.0, since backward() adds to 0.0
     neurons = {} if model is None else neuron_of_each(graph.order, model)
     paths = []
-    for trail in best.get(root, ()):
-        trails = trail.from_the_leaf(best)
-        path, along = tuple(each.node for each in trails), tuple(each.slope for each in trails[1:])
-        share = trail.product / gradient if gradient and math.isfinite(gradient) else math.nan
-        paths.append(GradientPath(path, along, trail.product, share, _steps(path, graph.names, neurons)))
+    for trails in (trail.from_the_leaf(best) for trail in best.get(root, ())):
+        path, along, product = [x.node for x in trails], [x.slope for x in trails[1:]], trails[-1].product
+        share = product / gradient if gradient and math.isfinite(gradient) else math.nan
+        paths.append(GradientPath(tuple(path), tuple(along), product, share, _steps(path, graph.names, neurons)))
     return Explanation(gradient, tuple(paths), counts.get(root, 0))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, overload
 
 from ..common.checks import NOT_NEGATIVE, instance, real
 from ..common.forking import CachedAttribute
-from ..common.pages import save_page
+from ..common.pages import ShownAsPage
 from ..engine import Value
 from .drawing import check_settings
 from .fitting import MAX_NODES
@@ -24,7 +23,7 @@ from .value_graph import ValueGraph, read_graph
 _MOST_PARTS = 8
 
 
-class BackpropSteps(Sequence[Frame]):
+class BackpropSteps(ShownAsPage, Sequence[Frame]):
     """The frames of a backward pass: a sequence, and in a notebook a player.
 
     The frames keep the numbers that the graph had when they were made.
@@ -77,21 +76,8 @@ class BackpropSteps(Sequence[Frame]):
     def _html(self) -> str:
         return Page(self._graph, self.frames, self._digits).html(self._view, self._rankdir)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the player as a page of its own.
-
-        Args:
-            path: the file to write; its name ends in .html or .htm.
-
-        Raises:
-            ValueError: for another extension, since a browser would not show the page.
-            OSError: if the file cannot be written.
-        """
-        title = f"The backward pass from {self._graph.names.get(self.root, 'a root')}"
-        save_page(path, title, self.html())
-
-    def _repr_html_(self) -> str:
-        return self.html()
+    def _title(self) -> str:
+        return f"The backward pass from {self._graph.names.get(self.root, 'a root')}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))

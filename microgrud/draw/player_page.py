@@ -7,11 +7,9 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
-from string import Template
 from typing import Any
 
-from ..common.pages import player_script
+from ..common.pages import section
 from ..engine import Value
 from .digraph import GraphWriter
 from .fitting import new_drawing
@@ -49,10 +47,11 @@ class Page:
         # The largest finite grad of all steps has the full tint, so that colours mean the same in each step.
         largest = max((abs(grad) for grad in grads if math.isfinite(grad)), default=0.0)
         picture = self._picture(view, rankdir, largest, grads)
-        template = Template(resources.files(__package__).joinpath("player.html").read_text(encoding="utf-8"))
-        return template.substitute(
+        return section(
+            __package__,
+            "player.html",
+            "microgrud-backprop",
             active=ACTIVE,
-            player=player_script(),
             style=STYLE,
             last=len(self.frames) - 1,
             sentence=html.escape(self.frames[-1].sentence),

@@ -165,10 +165,7 @@ class Drawing(_Digraph):  # type: ignore[misc]
         """
         names_page = outfile if outfile is not None else filename
         if names_page is not None and _extension(names_page) in ("html", "htm"):
-            path = Path(directory or self.directory or "", names_page)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_page(path, "A graph", self.html())
-            return os.fspath(path)
+            return self._render_page(Path(directory or self.directory or "", names_page))
         names_picture = outfile is None and filename is not None and _extension(filename) in _PICTURES
         if names_picture:
             outfile, filename = filename, None
@@ -188,7 +185,19 @@ class Drawing(_Digraph):  # type: ignore[misc]
             with _chosen_program(format or self.format, options) as more:
                 options |= {"view": view, "cleanup": bool(cleanup), "outfile": outfile, "engine": engine, **more}
                 return str(super().render(filename, directory=directory, quiet_view=quiet_view, **options))
-        # The picture only: a source file would have to be removed, and might replace a user's file.
+        self._render_alone(picture, format, engine, options)
+        if view or quiet_view:
+            self._view(os.fspath(picture), format=format or self.format, quiet=quiet_view)
+        return os.fspath(picture)
+
+    def _render_page(self, path: Path) -> str:
+        """Write the picture as a page, and return its path."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_page(path, "A graph", self.html())
+        return os.fspath(path)
+
+    def _render_alone(self, picture: Path, format: str | None, engine: str | None, options: dict[str, Any]) -> None:
+        """Write the picture only: a source file would have to be removed, and might replace a user's file."""
         options.pop("overwrite_source", None)
         if options.pop("raise_if_result_exists", False) and picture.exists():
             error = FileExistsError if graphviz is None else graphviz.FileExistsError
@@ -196,9 +205,6 @@ class Drawing(_Digraph):  # type: ignore[misc]
         data = self.pipe(format, engine=engine, **options)
         picture.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(picture, data)
-        if view or quiet_view:
-            self._view(os.fspath(picture), format=format or self.format, quiet=quiet_view)
-        return os.fspath(picture)
 
 
 def keep_in_order(drawing: Drawing, column: Sequence[str]) -> None:

@@ -11,9 +11,8 @@ import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
-from string import Template
 
+from ..common.pages import section
 from ..engine import Value
 from ..nn.module import Module
 from .folding import Group, View, groups_of, view_of
@@ -79,8 +78,8 @@ def unfolding(
         if sum(len(str(each["svg"])) for each in pictures) > _LARGEST:
             break
     packed = base64.b64encode(zlib.compress(json.dumps(pictures).encode(), 9)).decode()
-    template = Template(resources.files(__package__).joinpath("unfolding.html").read_text(encoding="utf-8"))
-    return template.substitute(picture=pictures[0]["svg"], packed=packed, active=ACTIVE, style=STYLE)
+    slots = {"picture": pictures[0]["svg"], "packed": packed, "active": ACTIVE, "style": STYLE}
+    return section(__package__, "unfolding.html", "microgrud-graph", **slots)
 
 
 def _opened(graph: ValueGraph, group_of: dict[Value, Group], group: Group, model: Module | None) -> dict[Value, Group]:

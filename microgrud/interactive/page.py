@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import os
 import re
 from collections.abc import Mapping
 from importlib import resources
 from string import Template
 from typing import Any, ClassVar
 
-from ..common.pages import CONTROLS, LIGHT, save_page, theme
+from ..common.pages import CONTROLS, LIGHT, ShownAsPage, theme
 from .charts import STYLE
 from .program import Program, javascript_of
 
@@ -32,7 +31,7 @@ def style() -> str:
     return STYLE + theme(".microgrud-live", CONTROLS) + Template(compact(source("live.css"))).substitute(light=LIGHT)
 
 
-class Widget:
+class Widget(ShownAsPage):
     """A picture that shows itself in notebooks and pages: static where no scripts run, otherwise with controls.
 
     A subclass sets `_scripts`, and defines `_words`, `_body`, `_settings` and `_title`. Its `repr` is in words.
@@ -42,10 +41,6 @@ class Widget:
     _scripts: ClassVar[tuple[str, ...]] = ()
     #: The program that they evaluate.
     _program: Program
-
-    def _title(self) -> str:
-        """Return the name of the widget for a screen reader, and of its page."""
-        raise NotImplementedError
 
     def _words(self) -> list[str]:
         """Return the sentences that say what the picture shows."""
@@ -78,21 +73,6 @@ class Widget:
             f'data-script="{mark}" data-settings="{settings}">\n<style>\n{style()}</style>\n'
             f"{self._body()}\n{script}</section>\n"
         )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the widget as a page of its own.
-
-        Args:
-            path: the file to write; its name ends in .html or .htm.
-
-        Raises:
-            ValueError: for another extension, since a browser would not show the page.
-            OSError: if the file cannot be written.
-        """
-        save_page(path, self._title(), self.html())
-
-    def _repr_html_(self) -> str:
-        return self.html()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self.html()}

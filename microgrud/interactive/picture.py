@@ -5,13 +5,11 @@ from __future__ import annotations
 import html
 import json
 import os
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from ..common.files import write_atomically
-from ..common.pages import page, player_script
+from ..common.pages import page, section
 from .charts import escaped
 
 #: The most frames of a player; of more states, evenly spaced ones are shown, with the first and the last.
@@ -53,11 +51,12 @@ class Picture:
             return self.svg()
         shown = sorted({round(k * (count - 1) / (MOST_FRAMES - 1)) for k in range(MOST_FRAMES)})
         shown = list(range(count)) if count <= MOST_FRAMES else shown
-        template = Template(resources.files(__package__).joinpath("steps.html").read_text(encoding="utf-8"))
-        return template.substitute(
+        return section(
+            __package__,
+            "steps.html",
+            "microgrud-steps",
             label=html.escape(self._label),
             last=len(shown) - 1,
-            player=player_script(),
             sentence=escaped(self._words(count - 1)),
             picture=self._svg(count - 1, False),
             steps="\n".join(

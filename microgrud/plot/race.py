@@ -212,11 +212,7 @@ def race(
     where = "race"
     instance(Callable, "a function of two Values")(f"{where}: loss", loss)
     begin: tuple[float, float] = pair(real(ANY))(f"{where}: start", start)
-    if not isinstance(optimizers, Mapping) or not optimizers:
-        raise TypeError(
-            f'{where}: optimizers: expected a dict such as {{"Adam": Adam}}, got '
-            f"{'an empty one' if isinstance(optimizers, Mapping) else 'a ' + type(optimizers).__name__}"
-        )
+    _check_optimizers(optimizers)
     steps = whole(1)(f"{where}: steps", steps)
     x, y = Value(begin[0], label="x"), Value(begin[1], label="y")
     trajectories: dict[str, Trajectory] = {}
@@ -233,6 +229,14 @@ def race(
         lambda: loss(x, y), [x, y], trajectory=trajectories, extent=extent, points=points, progress=False
     )
     return Race(surface, trajectories, ended)
+
+
+def _check_optimizers(optimizers: Any) -> None:
+    if not isinstance(optimizers, Mapping) or not optimizers:
+        raise TypeError(
+            'race: optimizers: expected a dict such as {"Adam": Adam}, got '
+            f"{'an empty one' if isinstance(optimizers, Mapping) else 'a ' + type(optimizers).__name__}"
+        )
 
 
 def _made(name: str, factory: Any, parameters: list[Value]) -> Optimizer:
