@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,21 @@ def outputs(notebook: Path) -> tuple[list[str], int]:
     shown = [output for cell in cells for output in cell.get("outputs", [])]
     printed = ["".join(output["text"]) for output in shown if output["output_type"] == "stream"]
     return printed, sum(any("<svg" in "".join(data) for data in output.get("data", {}).values()) for output in shown)
+
+
+def test_the_folder_carries_the_licences_of_its_parts() -> None:
+    words = (SITE / "lite" / "LICENCES.txt").read_text(encoding="utf-8")
+    for holder in ("JupyterLite Contributors", "Project Jupyter Contributors"):
+        assert re.search(rf"Copyright \(c\) \d{{4}}-?,? {holder}", words)
+    for package in ("jupyterlite-core", "jupyterlite-pyodide-kernel", "jupyterlab_pygments"):
+        assert re.search(rf"^{package} [\d.]+$", words, re.MULTILINE)
+    for wheel in (SITE / "lite" / "packages").glob("*.whl"):
+        assert f"\n{wheel.name}: {wheel.name.partition('-')[0]}-" in words
+    for path in (SITE / "lite").rglob("third-party-licenses.json"):
+        assert f"\n{path.relative_to(SITE / 'lite')}: " in words
+    beside = (SITE / "playground" / "LICENCES.txt").read_text(encoding="utf-8")
+    assert "pyodide 314" in beside
+    assert re.search(r"@viz-js/viz: Copyright \(c\) Michael Daines\s+Permission is hereby granted", beside)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem[:1])

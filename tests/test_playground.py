@@ -380,10 +380,10 @@ def test_steps_that_are_too_large_end_the_training_with_advice(page: Page) -> No
     page.until(lambda: "Lower the learning rate" in page.text("#verdict"))
     assert page.text("#train") == "Start"
     steps = page.steps()
-    words = f"After {steps} steps the loss is not a number: the learning rate was too high."
+    words = f"After {steps} step{'s' * (steps != 1)} the loss is not a number: the learning rate was too high."
     assert page.text("#verdict").startswith(words)
-    assert page.text("#curve-text").startswith("The loss at each step: 0.")  # and of no other step
-    assert not page.text("#curve-text").endswith("nan at last.")
+    assert "nan" not in page.text("#curve-text").lower()
+    assert page.text("#surface-text") == "is not drawn."
     page.find("#step").click()
     time.sleep(1)
     assert (page.steps(), page.text("#verdict").startswith(words)) == (steps, True)

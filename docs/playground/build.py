@@ -17,6 +17,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -113,7 +114,11 @@ def _write_notice(out: Path) -> None:
         source = about["repository"]["url"].removeprefix("git+").removesuffix(".git")
         lines.append(f"{about['name']} {about['version']}, licence {about['license']}, source {source}")
     lines += ["", "pyodide contains CPython (PSF-2.0); @viz-js/viz contains Graphviz (EPL-1.0) and Expat (MIT)."]
-    lines += ["The wheels contain their own licences.", ""]
+    # Its script names the holder of the copyright; the terms of MIT are those of our own licence.
+    holder = re.search(r"Copyright \(c\) .*", (out / "viz" / "viz.js").read_text(encoding="utf-8"))
+    terms = (ROOT / "LICENSE").read_text(encoding="utf-8").partition("Permission is")
+    assert holder is not None
+    lines += ["The wheels contain their own licences.", "", f"@viz-js/viz: {holder[0]}", "", "".join(terms[1:])]
     (out / "LICENCES.txt").write_text("\n".join(lines), encoding="utf-8")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import re
@@ -62,6 +63,7 @@ def main() -> None:
         path.unlink()
     names = _write_packages(out / "packages", playground)
     _configure(out, names)
+    _write_notice(out)
     files = [path for path in out.rglob("*") if path.is_file()]
     print(f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB in {len(files)} files  {out}")
 
@@ -161,6 +163,52 @@ def _configure(out: Path, names: list[str]) -> None:
         settings["disablePyPIFallback"] = True
         settings["loadPyodideOptions"] = {"lockFileURL": "../../lite/packages/pyodide-lock.json", "packages": names}
         path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def _write_notice(out: Path) -> None:
+    """Write the licences of all that the folder holds, from the distributions and lists that it was made of."""
+    lines = [
+        "This folder holds JupyterLite. Python is that of ../playground, whose LICENCES.txt names its licences.",
+        "",
+    ]
+    lines += ["Each wheel in packages/ contains its own licence, as its metadata say:", ""]
+    for wheel in sorted((out / "packages").glob("*.whl")):
+        lines.append(f"{wheel.name}: {', '.join(_licences(wheel))}")
+    lines += ["", "The scripts contain packages from npm, whose licences these files list with their texts:", ""]
+    for path in sorted(out.rglob("third-party-licenses.json")):
+        packages = json.loads(path.read_text(encoding="utf-8"))["packages"]
+        bare = [f"{each['name']} {each['versionInfo']} ({each['licenseId']})" for each in packages]
+        bare = [words for words, each in zip(bare, packages, strict=True) if not each["extractedText"]]
+        lines.append(f"{path.relative_to(out)}: {len(packages)} packages")
+        lines += [f"  without a text: {', '.join(bare)}"] if bare else []
+    for found in _distributions(out):
+        lines += ["", "-" * 100, f"{found.metadata['Name']} {found.version}", ""]
+        texts = [file for file in found.files or [] if re.search(r"dist-info/(licenses/)?LICEN[CS]E", str(file))]
+        if not texts:
+            sys.exit(f"{found.metadata['Name']} {found.version}: expected a file LICENSE in the distribution, got none")
+        lines += [file.read_text() for file in texts]
+    (out / "LICENCES.txt").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _licences(wheel: Path) -> list[str]:
+    """Return the names of the licence files of a wheel; end the build if it has none."""
+    with zipfile.ZipFile(wheel) as packed:
+        names = [name for name in packed.namelist() if re.search(r"\.dist-info/(licenses/)?(LICEN[CS]E|COPYING)", name)]
+    if not names:
+        sys.exit(f"{wheel.name}: expected a wheel that contains its licence, got none in {wheel}")
+    return names
+
+
+def _distributions(out: Path) -> list[importlib.metadata.Distribution]:
+    """Return the distributions of JupyterLite and of the extensions in a folder."""
+    extensions = [path.parent.relative_to(out / "extensions") for path in out.glob("extensions/**/package.json")]
+    places = [f"share/jupyter/labextensions/{name.as_posix()}/package.json" for name in extensions]
+    installed = [
+        x for x in importlib.metadata.distributions() if any(str(f).endswith(tuple(places)) for f in x.files or [])
+    ]
+    if len(installed) != len(places):
+        sys.exit(f"extensions: expected the distribution of each of {places}, got {installed}")
+    return [importlib.metadata.distribution("jupyterlite-core"), *installed]
 
 
 if __name__ == "__main__":

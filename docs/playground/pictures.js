@@ -85,13 +85,15 @@ export function drawCurve(canvas, losses) {
   context.fillText("loss", left, height - 8);
   context.strokeStyle = colour.mark;
   context.lineWidth = 2;
+  context.lineCap = "round"; // a single loss is a dot
   context.beginPath();
   const columns = Math.min(losses.length, Math.floor(right - left));
   for (let k = 0; k < columns; k++) {
     const index = columns < 2 ? 0 : Math.round((k * (losses.length - 1)) / (columns - 1));
     const x = left + ((right - left) * k) / Math.max(1, columns - 1);
     const y = bottom - ((bottom - top) * Math.min(losses[index], highest)) / highest;
-    if (k) { context.lineTo(x, y); } else { context.moveTo(x, y); }
+    if (!k) { context.moveTo(x, y); }
+    context.lineTo(x, y);
   }
   context.stroke();
 }

@@ -48,7 +48,7 @@ class TrainingPanel {
 
   forget() {
     Object.assign(this, { network: null, losses: [], walk: [], pair: null, surfaceAt: 0, told: 0, isNew: true });
-    this.ended = null; // in words, why training cannot go on
+    this.ended = null; // in words, why training cannot go on; the numbers are then too large for pictures
     this.generation += 1;
   }
 
@@ -88,7 +88,7 @@ class TrainingPanel {
     this.ended = null;
     if (answer.bad_loss !== null) {
       const loss = answer.bad_loss === "nan" ? "not a number" : "infinite";
-      this.ended = `After ${this.losses.length} steps the loss is ${loss}: the learning rate was too high. ` +
+      this.ended = `${this.after()} the loss is ${loss}: the learning rate was too high. ` +
         "Lower the learning rate, and press New network.";
       this.pause();
     }
@@ -132,7 +132,7 @@ class TrainingPanel {
     const { network } = this, now = performance.now();
     const isDue = whole || now - this.surfaceAt > (calm.matches ? 1000 : SURFACE_EVERY);
     if (calm.matches && this.isRunning && !isDue) { return; }
-    drawRegions(element("plane"), this.isFinite() ? network : null, this.editor.points, this.editor.cursor);
+    drawRegions(element("plane"), this.ended ? null : network, this.editor.points, this.editor.cursor);
     drawCurve(element("curve"), this.losses);
     element("counts").textContent = `step ${this.losses.length}`;
     element("curve-text").textContent = this.losses.length
@@ -141,11 +141,11 @@ class TrainingPanel {
     if (isDue) { this.surfaceAt = now; this.drawSurface(); this.tell(false); }
   }
 
-  isFinite() { return this.walk.length > 0 && this.walk.at(-1).every(Number.isFinite); }
+  after() { return `After ${this.losses.length} ${this.losses.length === 1 ? "step" : "steps"}`; }
 
   drawSurface() {
     const { network, editor } = this, canvas = element("surface");
-    if (!editor.points.length || !this.isFinite()) {
+    if (!network || !editor.points.length || this.ended) {
       element("surface-text").textContent = this.ended ? "is not drawn." : "appears with the first step.";
       canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
       return;
@@ -189,6 +189,6 @@ class TrainingPanel {
     const loss = shortened(String(meanLoss(layers, activation, points)));
     const right = accuracy(layers, activation, points);
     element("verdict").textContent =
-      `After ${this.losses.length} steps the loss is ${loss}; ${right} of ${points.length} points are on the right side.`;
+      `${this.after()} the loss is ${loss}; ${right} of ${points.length} points are on the right side.`;
   }
 }
