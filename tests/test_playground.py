@@ -417,6 +417,10 @@ def test_the_page_fits_a_telephone_and_takes_the_theme_of_the_site(page: Page) -
     page.open()
     page.run(ARITHMETIC)
     assert page.js("return document.documentElement.scrollWidth") <= 390
+    with page.graph():
+        page.until(lambda: page.text("#other") == "Whole graph")
+        right = "const p = document.querySelector('.picture'); return p.scrollWidth - p.clientWidth - p.scrollLeft"
+        page.until(lambda: abs(page.js(right)) <= 1)  # the root is in sight
     assert page.js("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
     page.js("localStorage.removeItem('theme')")
     page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -44,7 +44,7 @@ const element = (id) => document.getElementById(id);
 
 export function startProgramPanel(python, say) {
   const source = element("source");
-  const state = { ran: "", changes: {}, shown: null, running: false, again: false, picture: null };
+  const state = { ran: "", changes: {}, shown: null, running: false, again: false, player: null };
 
   function fill(program) {
     source.value = program;
@@ -74,7 +74,7 @@ export function startProgramPanel(python, say) {
       say("");
     } catch (error) {
       state.again = false;
-      showError({ line: null, message: `${error.message} Python starts anew.` });
+      showError({ line: null, message: error.message });
     }
     clearTimeout(slow);
     state.running = false;
@@ -93,8 +93,9 @@ export function startProgramPanel(python, say) {
     showGraph(answer);
     showTable(answer.rows);
     showSliders(answer.leaves);
-    const notes = [!answer.player && `The graph has ${answer.nodes} nodes, which are too many to be played step by step.`];
-    notes.push(answer.rows.length < answer.nodes && `The table has the last ${answer.rows.length} of ${answer.nodes} nodes.`);
+    const notes = [
+      answer.rows.length < answer.nodes && `The table has the last ${answer.rows.length} of ${answer.nodes} nodes.`,
+    ];
     notes.push(answer.left_out && `${answer.left_out} more leaves have no slider.`);
     const others = answer.others.slice(0, 3).map(([name, grad]) => `${name}.grad = ${shortened(grad)}`).join(", ");
     notes.push(others && `The program ended with ${others}; the gradients here are those of one backward pass from ${answer.root}.`);
@@ -114,19 +115,19 @@ export function startProgramPanel(python, say) {
   function showGraph(answer) {
     element("graph-help").hidden = true;
     element("graph").hidden = false;
-    state.picture = answer.player ?? `<div class="picture">${answer.svg}</div>`;
-    sendPicture();
+    state.player = answer.player;
+    sendPlayer();
   }
 
-  function sendPicture() {
-    if (state.picture === null) { return; }
+  function sendPlayer() {
+    if (state.player === null) { return; }
     const { theme } = document.documentElement.dataset;
-    element("graph").contentWindow.postMessage({ html: state.picture, theme }, "*"); // to an opaque origin
+    element("graph").contentWindow.postMessage({ html: state.player, theme }, "*"); // to an opaque origin
   }
 
   function onFrame({ source: sender, data }) {
     if (sender !== element("graph").contentWindow) { return; }
-    if (data?.ready) { sendPicture(); }
+    if (data?.ready) { sendPlayer(); }
     if (data?.height > 0) { element("graph").style.height = `${Math.min(data.height, TALLEST)}px`; }
   }
 

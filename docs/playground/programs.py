@@ -150,7 +150,8 @@ class Run:
         ]
         shown["nodes"], shown["left_out"] = len(order), len(leaves) - len(sliders)
         shown["root"], shown["others"] = str(self.root.label), self.others
-        shown |= _picture(self.root, [p for x in self.names.values() if isinstance(x, Module) for p in x.parameters()])
+        parameters = [p for x in self.names.values() if isinstance(x, Module) for p in x.parameters()]
+        shown["player"] = draw.backprop_steps(self.root, parameters=parameters).html()
         return shown
 
     def _start(self, k: int) -> float:
@@ -170,15 +171,6 @@ def run(request: str) -> str:
     asked = json.loads(request)
     changes = {str(key): float(x) for key, x in asked.get("changes", {}).items()}
     return json.dumps(Run(asked["source"], changes).describe())
-
-
-def _picture(root: Value, parameters: list[Value]) -> dict[str, Any]:
-    """Return the player of the backward pass, or a still picture of a graph that is too large for it."""
-    try:
-        steps = draw.backprop_steps(root, parameters=parameters)
-    except ValueError:  # there is no other reason
-        return {"svg": draw.draw(root, parameters=parameters)._repr_image_svg_xml()}
-    return {"player": steps.html()}
 
 
 def _described(error: BaseException) -> dict[str, Any]:

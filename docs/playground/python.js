@@ -91,8 +91,9 @@ export class Python {
 
   restart(reason, first) {
     this.worker.then((worker) => worker.terminate(), () => {});
-    if (first) { first.reject(new Error(reason)); }
-    this.end(reason);
+    const words = `${reason} Python starts anew.`;
+    if (first) { first.reject(new Error(words)); }
+    this.end(words);
     this.start();
     this.onRestart();
   }
