@@ -228,6 +228,18 @@ def test_lines_grow_and_shrink_as_the_player_of_a_race_goes_forth_and_back(brows
     assert browser.get_log("browser") == []
 
 
+def test_the_names_of_curves_end_inside_the_picture(browser: Any, tmp_path: Path) -> None:
+    names = ["plain", "momentum", "Adam"]
+    curves({name: [3.0, 2.0, k] for k, name in enumerate(names)}).save(tmp_path / "curves.html")
+    browser.get((tmp_path / "curves.html").as_uri())
+    *ends, edge = browser.execute_script(
+        "return [...[...document.querySelectorAll('svg text')].filter(t => arguments[0].includes(t.textContent)), "
+        "document.querySelector('svg')].map(x => x.getBoundingClientRect().right)", names
+    )  # fmt: skip
+    assert len(ends) == 3
+    assert max(ends) <= edge
+
+
 def test_colours_follow_the_system_and_the_switch_of_the_page_and_nothing_is_wider_than_a_phone(page: Any) -> None:
     read = "return getComputedStyle(document.querySelector('section')).backgroundColor"
     ink = "return getComputedStyle(document.querySelector('svg text')).fill"

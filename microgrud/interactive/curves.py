@@ -90,7 +90,7 @@ class Curves(Picture):
     def _axes(self) -> tuple[Axis, Axis]:
         up = axis_of(self._numbers, log=self._log)
         widest = max(len(shortened(name, _NAME)) for name in self.series)
-        left, right, top, bottom = frame(up, right=48.0 + 1.1 * LETTER * widest)
+        left, right, top, bottom = frame(up, right=48.0 + 1.3 * LETTER * widest)
         longest = max(map(len, self.series.values()))
         return Axis(1.0, max(longest, 2), left, right, whole=True), up.moved(bottom, top)
 
