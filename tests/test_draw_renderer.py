@@ -133,3 +133,15 @@ def test_a_renderer_writes_no_source() -> None:
     use_renderer(lambda source: SVG)
     with pytest.raises(ValueError, match=r"render: expected a name that ends in \.svg"):
         draw(Value(2.0)).render("graph.gv")
+
+
+def test_the_player_needs_the_svg_of_graphviz() -> None:
+    steps = backprop_steps(Value(2.0) * 3.0)
+    for svg, found in (
+        ('<svg width="8pt" height="8pt"/>', "<svg> with nothing"),
+        ("<svg><g/><g/></svg>", "<svg> with g, g"),
+    ):
+        use_renderer(lambda source, svg=svg: svg)
+        assert "<svg" in draw(Value(2.0)).pipe("svg", encoding="utf-8")  # a picture may be any
+        with pytest.raises(ValueError, match=rf"^use_renderer: expected .* the SVG of Graphviz, .* got {found} in it$"):
+            steps._repr_html_()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
+import pickle
 import random
 import re
 import zlib
@@ -84,6 +86,11 @@ def test_a_whole_graph_has_nothing_to_open_and_a_changed_drawing_is_shown_as_it_
     folded.attr(bgcolor="white")
     assert "data-states" not in folded.html()
     assert "data-states" in network()[0]._repr_mimebundle_()["text/html"]
+
+
+def test_a_pickled_drawing_opens_as_well() -> None:
+    drawing = draw(network()[0])
+    assert states(pickle.loads(pickle.dumps(drawing))) == states(copy.deepcopy(drawing)) == states(drawing)
 
 
 def test_a_page_is_written_like_a_picture(tmp_path: Path) -> None:

@@ -40,10 +40,19 @@ def stripped(svg: str, exact: Mapping[int, str] | None = None) -> str:
     Args:
         svg: the output of Graphviz.
         exact: the grads of a picture that moves: see `moving_picture`.
+
+    Raises:
+        ValueError: for the SVG of another program.
     """
     drawn = ElementTree.fromstring(svg)
-    (graph,) = (child for child in drawn if _tag(child) == "g")
-    size = {name: drawn.attrib[name] for name in ("width", "height", "viewBox")}
+    size = {name: drawn.attrib[name] for name in ("width", "height", "viewBox") if name in drawn.attrib}
+    graphs = [child for child in drawn if _tag(child) == "g" and "transform" in child.attrib]
+    if len(size) != 3 or len(graphs) != 1:
+        raise ValueError(
+            "use_renderer: expected the function to return the SVG of Graphviz, with a width, a height, a viewBox and "
+            f"one group, got <{_tag(drawn)}> with {', '.join(map(_tag, drawn)) or 'nothing'} in it"
+        )
+    graph = graphs[0]
     picture = Element("svg", size | {"font-family": "Helvetica,sans-Serif", "font-size": "11"})
     picture.text = "\n"
     place = ElementTree.SubElement(picture, "g", {"transform": graph.attrib["transform"]})
