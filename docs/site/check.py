@@ -107,6 +107,25 @@ def inventory(path: Path) -> set[str]:
     return {line.split(" ", 1)[0] for line in lines if " py:" in line}
 
 
+def repeats(entries: set[str]) -> Iterator[str]:
+    """Yield a line for each member of a class that is described again although its base class describes it."""
+    from reference import home, inherited, modules, names
+
+    classes = {
+        f"{home(module, name)}.{name}": getattr(modules()[module], name)
+        for module in modules()
+        for name in names(module)
+    }
+    for entry in sorted(entries):
+        owner, _, member = entry.rpartition(".")
+        if isinstance(classes.get(owner), type):
+            bases = inherited(classes[owner])
+            others = [cls for cls in classes[owner].__mro__ if cls not in bases]
+            is_own = any(member in vars(cls) or f" {member}: " in (cls.__doc__ or "") for cls in others)
+            if not is_own and any(f"{base}.{member}" in entries for base in classes if classes[base] in bases):
+                yield f"{entry} repeats the entry of a base class"
+
+
 def not_found_by_search(path: Path) -> list[str]:
     """Return the chosen words that are not in the index of the search."""
     text = path.read_text(encoding="utf-8")
@@ -118,8 +137,9 @@ def main(site: Path) -> int:
     """Print the faults of a site, and the sizes of its pages; return the number of faults."""
     from reference import public_names
 
-    found = list(faults(site))
-    found += [f"{name} is not in the reference" for name in sorted(public_names() - inventory(site / "objects.inv"))]
+    found, entries = list(faults(site)), inventory(site / "objects.inv")
+    found += [f"{name} is not in the reference" for name in sorted(public_names() - entries)]
+    found += repeats(entries)
     found += [f"the search does not find {word!r}" for word in not_found_by_search(site / "searchindex.js")]
     pages = {path.relative_to(site): path.stat().st_size for path in site.rglob("*.html")}
     pages = {path: size for path, size in pages.items() if path.parts[0] not in FOREIGN}

@@ -30,6 +30,9 @@ SECTIONS = {
     "Version": ["version"],
 }
 
+#: The arguments of Value under the names to use in new programs; those for programs of micrograd are described below.
+VALUE = 'data: Real, *, label: str = "", children: Iterable[Value] = (), local_grads: Iterable[Number] | None = None'
+
 #: Examples, and names in backquotes.
 CODE = re.compile(r"^ *>>> .*?(?:\n\s*\n|\Z)|``.+?``|`[^`]+`", re.MULTILINE | re.DOTALL)
 MARKUP = re.compile(r"\||\*\*|(?<=\w)_(?!\w)|(?<=[\w)\]])\*(?=[\w(\[])")
@@ -86,20 +89,37 @@ def directive(module: str, name: str) -> str:
     if inspect.isclass(thing):
         if thing.__name__ != name:  # Sphinx describes a class under its own name alone
             thing.__name__ = thing.__qualname__ = name
-        # Members of public bases are described there; those of private ones belong to the class.
-        bases = [base for base in thing.__mro__[1:] if id(base) in public_things()]
+        # Members of public bases and theirs are described there; those of other private ones belong to the class.
+        bases = inherited(thing)
         others = [base for base in thing.__mro__[1:] if not base.__module__.startswith("microgrud")]
         # Sphinx asks for subclasses of these, and a protocol does not answer.
         excluded = [base.__name__ for base in (*bases, *others) if not getattr(base, "_is_protocol", False)]
         shown = "   :show-inheritance:\n" if {id(base) for base in thing.__bases__} & public_things() else ""
         return (
             f".. autoclass:: {full}\n   :members:\n   :inherited-members: {', '.join(dict.fromkeys(excluded))}\n"
-            f"   :special-members: __call__\n{shown}"
+            f"   :special-members: __call__\n{shown}{repeated(thing)}"
         )
     if inspect.isroutine(thing) or hasattr(thing, "__wrapped__"):
         return f".. autofunction:: {full}\n"
     text = "".join(f"   {line}\n" for line in comment(thing, name).split("\n"))
     return f".. py:data:: {name}\n   :module: {module}\n\n{text}\n"
+
+
+def inherited(thing: type) -> list[type]:
+    """Return the public base classes of a class, and all of theirs."""
+    bases = [base for base in thing.__mro__[1:] if id(base) in public_things()]
+    return [other for other in thing.__mro__[1:-1] if any(other in base.__mro__ for base in bases)]
+
+
+def repeated(thing: type) -> str:
+    """Return the option that leaves out what a class overrides without a word of its own: its base describes it."""
+    bases, found = inherited(thing), set()
+    for cls in set(thing.__mro__[:-1]) - set(bases):
+        for name, member in vars(cls).items():
+            described = (inspect.isroutine(member) or isinstance(member, property)) and member.__doc__
+            if not name.startswith("_") and not described and any(hasattr(base, name) for base in bases):
+                found.add(name)
+    return f"   :exclude-members: {', '.join(sorted(found))}\n" if found else ""
 
 
 def comment(thing: Any, name: str) -> str:
@@ -163,16 +183,27 @@ def value_page() -> str:
     """Return the page of Value: first what makes it a node of a graph, then the operations, which are methods too."""
     operations = set(vars(OperationMethods))
     members = [name for name in dir(microgrud.Value) if not name.startswith("_")]
-    text = title("Value", "=") + ".. autoclass:: microgrud.Value\n\n"
+    text = title("Value", "=") + f".. autoclass:: microgrud.Value({VALUE})\n\n"
     for heading, chosen in (
         ("Numbers, gradients and graphs", [name for name in members if name not in operations]),
         ("Operations as methods", [name for name in members if name in operations]),
     ):
         text += title(heading, "-")
         for name in chosen:
-            kind = "method" if callable(getattr(microgrud.Value, name)) else "attribute"
+            member = getattr(microgrud.Value, name)
+            kind = "method" if callable(member) else "attribute"
             text += f".. auto{kind}:: microgrud.Value.{name}\n\n"
+            if not (inspect.getdoc(inspect.getattr_static(microgrud.Value, name))):  # a slot has only its comment
+                text += "".join(f"   {line}\n" for line in slot(name))
     return text
+
+
+def slot(name: str) -> list[str]:
+    """Return the comment on an attribute of Value where its class declares it."""
+    lines = ModuleAnalyzer.for_module("microgrud.engine.value").find_attr_docs().get(("Value", name))
+    if not lines:
+        raise LookupError(f"Value.{name} has neither a docstring nor a comment that starts with `#: `")
+    return [*lines, ""]
 
 
 def first_line(module: ModuleType) -> str:

@@ -42,12 +42,12 @@ class Value(Operators, OperationMethods):
 
     Args:
         data: the number: one real number of any type with `__float__` or `__index__`.
-        _children: the parents of a node that is built by hand, by this call instead of an operation. Such a node needs
-            `local_grads`, or a `_backward` that is assigned to it later; without both it cannot pass a gradient on.
-        _op: a short name for the operation behind a node built by hand; or its local gradients.
         label: a name to show in drawings and error messages.
-        children: another name of `_children`, as in microgpt.
+        children: the parents of a node that is built by hand, by this call instead of an operation. Such a node needs
+            `local_grads`, or a `_backward` that is assigned to it later; without both it cannot pass a gradient on.
         local_grads: the derivative of `data` with respect to each child: numbers, or Values for higher derivatives.
+        _children: another name of `children`, which micrograd and microgpt pass as the second argument.
+        _op: their third argument: a short name for the operation behind a node built by hand, or its local gradients.
 
     Raises:
         TypeError: if `data` is not one real number, if a child is not a Value, or if `_op` is neither a string nor
@@ -66,6 +66,8 @@ class Value(Operators, OperationMethods):
     __module__ = __package__  # the module that users import it from, and that pickles name
     __slots__ = ("__weakref__", "_closure", "_grad", "_number", "_operands", "_operation", "label")
 
+    #: The name of the node in drawings and error messages, which may be set at any time.
+    label: str
     _number: float
     _grad: float
     _operands: tuple[Value | float, ...]  # the parents, and the plain numbers among the operands
