@@ -1,4 +1,4 @@
-"""Build the site: stage its pages, run Sphinx, add the playground, check the result.
+"""Build the site: stage its pages, execute notebooks, run Sphinx, add the playground, check the result.
 
 Run with `make docs`. The site is the folder build/site: open its index.html, or put it on any server.
 """
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -18,6 +19,16 @@ BUILD = ROOT / "build"
 #: What the outputs of notebooks depend on, beside the notebooks.
 PROGRAMS = [f"microgrud/**/*.{ending}" for ending in ("py", "c", "h", "html", "css", "js")]
 PROGRAMS += ["notebooks/*.py", "setup.py"]
+#: Seconds between two lines of what Sphinx reads and writes.
+PAUSE = 3.0
+
+
+#: Notebooks whose outputs the site takes from their files where the C engine is not there to compute them in time.
+SLOW = ["6_a_language_model_scalar_by_scalar.ipynb"]
+LACKS_C = """\
+The C engine is not there: it was not built, or MICROGRUD_BACKEND=python is set. With the Python engine the notebooks
+take one or two minutes instead of one, without notebook 6, which takes five more. Its page will show the outputs that
+are saved in the notebook. To compute all of them, install a C compiler, then: make clean docs"""
 
 
 def cache(name: str, patterns: list[str]) -> Path:
@@ -34,24 +45,50 @@ def cache(name: str, patterns: list[str]) -> Path:
 
 def run(title: str, *command: str | Path, **environment: str) -> None:
     """Run a part of the build, and end the build with it if it fails."""
+    print(f"== {title} ...", flush=True)
     started, used = time.monotonic(), sum(os.times()[2:4])  # the time that processors spent on children
-    status = subprocess.call([str(part) for part in command], cwd=ROOT, env={**os.environ, **environment})
+    words = [str(part) for part in command]
+    output = subprocess.PIPE if title == "Sphinx" else None
+    with subprocess.Popen(words, cwd=ROOT, env={**os.environ, **environment}, stdout=output, text=True) as process:
+        thin(process.stdout or ())
+    status = process.returncode
     used = sum(os.times()[2:4]) - used
     print(f"== {title}: {time.monotonic() - started:.0f} s, {used:.0f} s of a processor", flush=True)
     if status:
         sys.exit(f"make docs: {title} failed")
 
 
+def thin(lines: Iterable[str]) -> None:
+    """Print the lines on the progress of Sphinx that come some time after the one before."""
+    said = time.monotonic()
+    for line in lines:
+        if time.monotonic() - said > PAUSE:
+            said = time.monotonic()
+            print(f"  {line.strip()}", flush=True)
+
+
+def saved() -> list[str]:
+    """Return the notebooks that are not executed, after saying why."""
+    import microgrud
+
+    if microgrud.backend == "c":
+        return []
+    print(LACKS_C, flush=True)
+    return SLOW
+
+
 def build(options: list[str]) -> None:
     """Build the site; further options are Sphinx's."""
     here, site, source = ROOT / "docs" / "site", BUILD / "site", BUILD / "site-source"
     notebooks, doctrees = cache("site-notebooks", PROGRAMS), cache("site-doctrees", ["docs/conf.py", "docs/site/*.py"])
+    kept = saved()
     shutil.rmtree(site, ignore_errors=True)  # it may hold pages that are no longer made
     # The pages of the API show the Python engine, which has sources and annotations; both have the same docstrings.
-    run("pages staged", sys.executable, here / "stage.py", source, MICROGRUD_BACKEND="python")
+    run("pages", sys.executable, here / "stage.py", source, *kept, MICROGRUD_BACKEND="python")
+    run("notebooks", sys.executable, here / "execute.py", source, notebooks)
     strict = ["-n", "-W", "--keep-going", "-D", f"nb_execution_cache_path={notebooks}"]
-    run("Sphinx", sys.executable, "-m", "sphinx", "-q", "-c", ROOT / "docs", "-d", doctrees, *strict,
-        *options, source, site)  # fmt: skip
+    command = [sys.executable, "-m", "sphinx", "-c", ROOT / "docs", "-d", doctrees, *strict, *options]
+    run("Sphinx", *command, source, site)
     playground = ROOT / "docs" / "playground" / "build.py"
     if playground.exists() and shutil.which("npm"):
         run("playground", sys.executable, playground, site)
