@@ -27,6 +27,8 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "extension",
+    "pictures",
+    "searching",
 ]
 exclude_patterns = ["_*.md"]
 nitpicky = True
@@ -40,6 +42,8 @@ html_theme = "furo"
 html_title = "microgrud"
 html_static_path = ["site/static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_search_scorer = str(ROOT / "docs" / "site" / "searching.js")
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False

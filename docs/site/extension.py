@@ -124,11 +124,29 @@ def back_links(app: Sphinx, page: str, template: str, context: dict[str, Any], d
             context["body"] = re.sub(rf"#{re.escape(alias)}(?=[.\"])", f"#{target}", context["body"])
 
 
+#: What makes formulas hard to read: primes as superscripts, which are tiny, and function names without a space.
+PRIME = r"<mi>(&#x0203[23];)</mi>"
+SPACE = '<mspace width="0.17em"></mspace>'
+MENDED = {
+    rf"<msup>(<mi>[^<]*</mi>){PRIME}</msup>": r"<mrow>\1<mo>\2</mo></mrow>",
+    rf"<msubsup>(<mi>[^<]*</mi><m[in]>[^<]*</m[in]>){PRIME}</msubsup>": r"<mrow><msub>\1</msub><mo>\2</mo></mrow>",
+    r"(<mi>(?:cosh?|exp|ln|log|sinh?|tanh?)</mi>(?:<mn>\d</mn></msup>)?)(?=<m[inrs])": rf"\1{SPACE}",
+}
+
+
+def mathml(formula: str, display: str) -> str:
+    """Return a formula of LaTeX in MathML."""
+    text = convert(formula, display=display)
+    for pattern, better in MENDED.items():
+        text = re.sub(pattern, better, text)
+    return text
+
+
 def formula(display: str) -> Any:
     """Return a visitor that writes formulas as MathML, which browsers draw without a script."""
 
     def visit(self: Any, node: nodes.Element) -> None:
-        self.body.append(f'<span class="formula {display}">{convert(node.astext(), display=display)}</span>')
+        self.body.append(f'<span class="formula {display}">{mathml(node.astext(), display)}</span>')
         raise nodes.SkipNode
 
     return visit

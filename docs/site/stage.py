@@ -6,10 +6,12 @@ a page with its source, and everything else that a link names must exist.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -20,6 +22,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "README.md": "index.md",
+    "SECURITY.md": "security.md",
     "notebooks": "tutorials/index.md",
 }
 #: Pages that only the site has; Sphinx checks the links to them.
@@ -27,6 +30,19 @@ GENERATED = re.compile(r"docs/(api|guide)/")
 #: Files that are copied beside the pages that show them.
 PICTURES = {".svg", ".png", ".gif", ".jpg", ".webp"}
 LANGUAGES = {".py": "python", ".c": "c", ".h": "c", ".toml": "toml", ".md": "markdown", ".html": "html", ".js": "js"}
+#: The first characters of the notebooks that JupyterLite opens (docs/playground/lite.py), and what their pages say.
+IN_BROWSER = "123"
+OPEN = """
+
+:::{{container}} has-server
+<a href="../lite/notebooks/index.html?path={name}">Open in the browser</a>: this notebook runs there without
+installation, in JupyterLite.
+:::
+:::{{container}} needs-server
+A page that was opened as a file runs no notebook: [serve the site](../playground.md#serve-it-yourself) first.
+:::"""
+#: What a page says whose outputs are those in the notebook's file.
+SAVED = "\n\nThe outputs below were computed when the notebook was last changed, and not when this site was built."
 LINK = re.compile(r"(?P<open>!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()(?P<target>[^()\s]+)\)")
 FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1`*\s*$", re.MULTILINE | re.DOTALL)
 
@@ -47,10 +63,12 @@ def sections(readme: str) -> tuple[str, dict[str, str]]:
 class Stage:
     """The folder of pages: `write` rewrites the links of a page, and remembers what else the page needs."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, saved: Container[str] = ()) -> None:
+        """Take the folder, and the names of notebooks that keep their outputs."""
+        self.folder, self.saved = folder, saved
         self.written: set[Path] = set()
         self.sources: set[str] = set()
+        self.has_lite = bool(shutil.which("npm") and importlib.util.find_spec("jupyterlite_core"))
         self.guide = {slug(title): title for title in sections((ROOT / "README.md").read_text(encoding="utf-8"))[1]}
 
     def put(self, place: str, content: bytes) -> None:
@@ -113,23 +131,28 @@ class Stage:
         self.put(place, self.rewrite(text, origin, place).encode())
 
     def notebook(self, path: Path) -> None:
-        """Write a notebook without its outputs, which the build computes, and with its solutions folded."""
+        """Write a notebook with its solutions folded, and without its outputs, if the build computes them."""
         notebook = json.loads(path.read_text(encoding="utf-8"))
         origin, place = f"notebooks/{path.name}", f"tutorials/{path.name}"
         for cell in notebook["cells"]:
             if cell["cell_type"] == "markdown":
                 cell["source"] = self.rewrite("".join(cell["source"]), origin, place)
-            elif cell["cell_type"] == "code":
+            elif cell["cell_type"] == "code" and path.name not in self.saved:
                 cell["outputs"], cell["execution_count"] = [], None
             if "solution" in cell["metadata"].get("tags", []):
                 cell["metadata"]["tags"].append("hide-cell")
                 cell["metadata"]["mystnb"] = dict.fromkeys(("code_prompt_show", "code_prompt_hide"), "Solution")
+        if self.has_lite and path.name[0] in IN_BROWSER:
+            notebook["cells"][0]["source"] += OPEN.format(name=path.name)
+        if path.name in self.saved:
+            notebook["metadata"]["mystnb"] = {"execution_mode": "off"}
+            notebook["cells"][0]["source"] += SAVED
         self.put(place, json.dumps(notebook).encode())
 
     def source(self, name: str) -> None:
         """Write the page of a file that some page links to, or of a folder."""
         path = ROOT / name
-        text = f"---\norphan: true\n---\n# {name}\n\n"
+        text = f"---\norphan: true\nnosearch: true\n---\n# {name}\n\n"
         if path.is_dir():
             text += "".join(f"* `{file.relative_to(path)}`\n" for file in sorted(tracked(path)))
         else:
@@ -180,11 +203,11 @@ def stage_pages(pages: Stage) -> None:
             pages.put(f"tutorials/{path.name}", path.read_bytes())
 
 
-def stage(folder: Path) -> None:
-    """Stage all pages."""
+def stage(folder: Path, saved: Container[str]) -> None:
+    """Stage all pages; notebooks with the names in `saved` keep their outputs."""
     from reference import reference
 
-    pages = Stage(folder)
+    pages = Stage(folder, saved)
     stage_pages(pages)
     for place, page in reference():
         pages.put(place, page.encode())
@@ -194,4 +217,4 @@ def stage(folder: Path) -> None:
 if __name__ == "__main__":
     import sys
 
-    stage(Path(sys.argv[1]))
+    stage(Path(sys.argv[1]), sys.argv[2:])
