@@ -12,6 +12,7 @@ from typing import Any, overload
 
 from ..common.numbers import as_float, is_real_scalar
 from ..engine import Value
+from ..engine.grad_mode import NoGraphError, is_recording
 from ..engine.seeding import seeded
 from ..typing import Number
 from .subgraph import Subgraph
@@ -47,6 +48,7 @@ def gradient(
         TypeError: if an argument is not a Value, or a node in between was built by hand without local gradients: a
             `_backward` yields numbers only.
         ValueError: if there are more or fewer seeds than outputs.
+        RuntimeError: inside `no_grad()`, for the result of an operation there.
 
     >>> x = Value(2.0)
     >>> first = gradient(x**3, x)
@@ -62,6 +64,11 @@ def gradient(
             place = "output" if len(outputs) == 1 else f"output[{i}]"
             where = place if i < len(outputs) else f"inputs[{i - len(outputs)}]"
             raise TypeError(f"gradient: expected a Value for {where}, got {type(node).__name__}")
+    if not is_recording() and any(node.is_leaf and all(node is not x for x in wanted) for node in outputs):
+        raise NoGraphError(
+            "gradient: expected an output with a graph, got the result of operations inside no_grad(), which record "
+            "none, or a leaf; compute it outside of no_grad(), or inside enable_grad()"
+        )
     if seeds is not None or len(outputs) != 1:
         outputs = [seeded(Value, outputs, _seeds(seeds, len(outputs), "gradient"))]
     # One of several inputs may depend on another one; then the walk has to go on beyond it.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from . import tracing
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 _recording: ContextVar[bool] = ContextVar("microgrud_recording", default=True)
 #: The mode to return to after each enclosing `with` of this thread or task. A stack in the context and no attribute,
@@ -101,3 +102,23 @@ class enable_grad(_GradMode):  # noqa: N801
     """
 
     _flag = True
+
+
+class NoGraphError(RuntimeError):
+    """`gradient` was called inside `no_grad()`, where results have no graph."""
+
+
+def without_graph(compute: Callable[[], Result]) -> Result:
+    """Return what a function computes inside `no_grad()`; if it calls `gradient` there, call it again outside of it.
+
+    >>> from microgrud import Value, gradient
+    >>> x = Value(3.0)
+    >>> without_graph(lambda: x * x).is_leaf, without_graph(lambda: gradient(x * x, x)).data
+    (True, 6.0)
+    """
+    try:
+        with no_grad():
+            return compute()
+    except NoGraphError:
+        with enable_grad():
+            return compute()

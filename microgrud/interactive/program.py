@@ -13,7 +13,7 @@ from typing import Any
 
 from ..autodiff.gradients import numbers_of_gradient
 from ..engine import Value
-from ..engine.grad_mode import no_grad
+from ..engine.grad_mode import enable_grad, without_graph
 from ..engine.kernels import GELU_SLOPE_ROOT, GELU_SLOPE_SERIES
 from .recording import Path, ProgramError, number_of, record
 
@@ -92,8 +92,7 @@ class Program:
     def value(self, point: Sequence[float]) -> float:
         """Return what the function itself gives at a point: NaN where it raises an arithmetic error."""
         try:
-            with no_grad():
-                result = number_of(self.f(*map(Value, point)))
+            result = without_graph(lambda: number_of(self.f(*map(Value, point))))
         except (ValueError, ArithmeticError):
             return math.nan
         return result._data if isinstance(result, Value) else result
@@ -105,10 +104,11 @@ class Program:
             ValueError, ArithmeticError: as the function does.
         """
         inputs = list(map(Value, point))
-        result = number_of(self.f(*inputs))
-        if not isinstance(result, Value):
-            return result, [0.0] * len(inputs)
-        return result._data, [x + 0.0 for x in numbers_of_gradient(result, inputs)]
+        with enable_grad():
+            result = number_of(self.f(*inputs))
+            if not isinstance(result, Value):
+                return result, [0.0] * len(inputs)
+            return result._data, [x + 0.0 for x in numbers_of_gradient(result, inputs)]
 
     def evaluate(self, point: Sequence[float]) -> tuple[float, list[float]] | None:
         """Return the value and the gradient that the program gives at a point; None if no path serves it.

@@ -12,7 +12,7 @@ from ..common.arrays import unpacked
 from ..common.checks import instance, whole
 from ..common.numbers import as_float, as_sequence, is_real_scalar
 from ..engine import Value
-from ..engine.grad_mode import no_grad
+from ..engine.grad_mode import without_graph
 from ..nn.module import Module
 from .picture import Picture
 
@@ -84,8 +84,8 @@ class States(Picture):
         step = last + 1 if step is None else whole(0)(f"{self._where}: record: step", step)
         if step <= last:
             raise ValueError(f"{self._where}: record: step: expected a number above the last one, {last}, got {step}")
-        with no_grad(), _evaluating(model):
-            state = self._evaluate(model)
+        with _evaluating(model):
+            state = without_graph(lambda: self._evaluate(model))
         self._steps.append(step)
         self._states.append(state)
 

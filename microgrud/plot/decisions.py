@@ -9,7 +9,7 @@ import numpy as np
 
 from ..common.checks import ANY, flag, instance, one_of, optional, real, whole
 from ..common.numbers import as_float, as_sequence, is_real_scalar
-from ..engine.grad_mode import no_grad
+from ..engine.grad_mode import without_graph
 from ..engine.vectors import Vector
 from ..nn.layers import MLP
 from ..train.batches import Samples, check_samples
@@ -141,12 +141,9 @@ def _outputs(where: str, model: Callable[[Any], Any], rows: Vector, batched: boo
                 f"of shape {outputs.shape}"
             )
         return outputs.reshape(len(rows), -1)
-    with no_grad(), mode(model, training=False):
-        predictions = [model(row) for row in rows.tolist()]
-    numbers = [
-        [as_float(number(x), f"{where}: an output of the model") for x in _several(where, prediction)]
-        for prediction in predictions
-    ]
+    with mode(model, training=False):
+        predictions = without_graph(lambda: [[number(x) for x in _several(where, model(row))] for row in rows.tolist()])
+    numbers = [[as_float(x, f"{where}: an output of the model") for x in row] for row in predictions]
     if len({len(row) for row in numbers}) != 1 or not numbers[0]:
         raise ValueError(f"{where}: model: expected as many outputs for each row, at least one, got different numbers")
     return np.array(numbers)

@@ -11,7 +11,7 @@ import numpy as np
 from ..common.checks import pair, real
 from ..common.numbers import Interval, as_float
 from ..engine import Value
-from ..engine.grad_mode import no_grad
+from ..engine.grad_mode import without_graph
 from ..engine.vectors import Vector, restored, write_data
 from ..train.evaluation import number
 from ..train.progress import with_progress
@@ -82,12 +82,13 @@ def evaluate(
     failure: Exception | None = None
     failures = 0
     loss = replayed(loss, losses.size)
-    with restored(parameters, data=True), no_grad():
+    with restored(parameters, data=True):
         for j in with_progress("loss_surface", list(range(len(y))), progress, "row"):
             for i in range(len(x)):
                 write_data(parameters, plane.point(x[i], y[j]))
                 try:
-                    losses[j, i] = as_float(number(loss()), "loss_surface: the loss that the function returned")
+                    height = without_graph(lambda: number(loss()))
+                    losses[j, i] = as_float(height, "loss_surface: the loss that the function returned")
                 except (ArithmeticError, ValueError) as error:  # overflow, or outside the domain of the loss
                     failure, failures = failure or error, failures + 1
     if failure is not None and failures == losses.size:

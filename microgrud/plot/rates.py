@@ -12,7 +12,7 @@ import numpy as np
 from ..common.checks import FRACTION, POSITIVE, flag, instance, optional, real, whole
 from ..common.numbers import Interval
 from ..engine import Value, topological_order
-from ..engine.grad_mode import no_grad
+from ..engine.grad_mode import without_graph
 from ..engine.vectors import Vector, read_data, read_gradients, restored, write_data, write_gradients
 from ..optim.optimizer import Optimizer
 from ..train.progress import with_progress
@@ -275,10 +275,13 @@ class _Sweep:
 
     def _at_the_start(self) -> tuple[float, float]:
         """Return the mean loss at the start, and its standard deviation from batch to batch."""
-        with no_grad():
-            losses = [self._loss().data for _ in range(2)]
-            if losses[0] != losses[1]:
-                losses += [self._loss().data for _ in range(_EVALUATIONS - 2)]
+
+        def losses_of(count: int) -> list[float]:
+            return without_graph(lambda: [self._loss().data for _ in range(count)])
+
+        losses = losses_of(2)
+        if losses[0] != losses[1]:
+            losses += losses_of(_EVALUATIONS - 2)
         return float(np.mean(losses)), float(np.std(losses))
 
     def _passes(self, rate: float, start: float, spread: float, size: float) -> bool:

@@ -11,7 +11,7 @@ from ..autodiff.gradients import gradient, pushforward
 from ..autodiff.trees import Structure
 from ..common.numbers import Number
 from ..engine import Value, topological_order
-from ..engine.grad_mode import enable_grad, no_grad
+from ..engine.grad_mode import enable_grad, without_graph
 from ..engine.vectors import restored
 from .arrangement import arranged
 from .blame import blame
@@ -40,8 +40,7 @@ class OwnClaim:
             TypeError: if the function does not take Values.
         """
         try:
-            with no_grad():
-                outputs, _ = self.subject(self.subject.leaves(numbers))
+            outputs, _ = without_graph(lambda: self.subject(self.subject.leaves(numbers)))
         except (TypeError, AttributeError) as error:
             raise TypeError(
                 f"check_gradients: {self.subject.name} fails on Values ({error}); for a function of floats, arrays or "
@@ -52,16 +51,14 @@ class OwnClaim:
     def values_of_floats(self, numbers: Sequence[float]) -> list[float] | None:
         """Return the numbers of the result for floats instead of Values; None if the function takes no floats."""
         try:
-            with no_grad():
-                outputs, _ = self.subject(list(numbers))
+            outputs, _ = without_graph(lambda: self.subject(list(numbers)))
             return [x.data if isinstance(x, Value) else float(x) for x in outputs]
         except Exception:  # a function of Values may do anything with floats
             return None
 
     def output_structure(self, numbers: Sequence[float]) -> Structure:
         """Return the structure of the result."""
-        with no_grad():
-            return self.subject(self.subject.leaves(numbers))[1]
+        return without_graph(lambda: self.subject(self.subject.leaves(numbers)))[1]
 
     def record(self, numbers: Sequence[float]) -> tuple[list[Value], list[Value]]:
         """Return leaves with these numbers, and the nodes of the result."""

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from ..common.numbers import as_float
 from ..engine import Value
-from ..engine.grad_mode import no_grad
+from ..engine.grad_mode import without_graph
 from ..nn.module import Module
 from .batches import Samples, check_samples
 
@@ -48,10 +48,18 @@ def evaluate(model: Any, X: Any, y: Any, *, loss: Loss, metric: Metric | None = 
 
 
 def predict(model: Any, samples: Samples, loss: Loss) -> tuple[float, list[Any]]:
-    """Return the mean loss, and the predictions, in evaluation mode and without recording a graph."""
-    with no_grad(), mode(model, training=False):
-        predictions = [model(row) for row in samples.rows]
-        losses = [number(loss(p, target)) for p, target in zip(predictions, samples.targets)]
+    """Return the mean loss, and the predictions as plain numbers, in evaluation mode and without recording a graph."""
+
+    def evaluated() -> tuple[list[Any], list[float]]:
+        predictions, losses = [], []
+        for row, target in zip(samples.rows, samples.targets):
+            prediction = model(row)
+            losses.append(number(loss(prediction, target)))
+            predictions.append(_detached(prediction))
+        return predictions, losses
+
+    with mode(model, training=False):
+        predictions, losses = without_graph(evaluated)
     shares = samples.shares(range(len(samples)))
     if shares is not None:
         return math.fsum(w * x for w, x in zip(shares.tolist(), losses)), predictions

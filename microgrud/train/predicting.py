@@ -11,7 +11,7 @@ import numpy as np
 from ..autodiff.trees import check_unmasked
 from ..common.numbers import as_float
 from ..engine import Value, tracing
-from ..engine.grad_mode import no_grad
+from ..engine.grad_mode import without_graph
 from ..nn.module import Module, modules_of
 from ..nn.rows import rows_of
 from ..tape.compiling import compile
@@ -45,8 +45,7 @@ def predict(model: Module, X: Any) -> Any:
     with evaluation_mode(model, modules_of(model)):
         found = known.replayed(rows, table)
         if found is None:
-            with no_grad():
-                found = _array(where, [model(row) for row in _lists(rows)])
+            found = _array(where, without_graph(lambda: [_plain(model(row)) for row in _lists(rows)]))
     return found
 
 
@@ -113,8 +112,7 @@ class Predictor:
         All numbers of a row are floats in the recording, or else those of columns of integers are integers.
         """
         model: Any = self.model
-        with no_grad():
-            expected = _array("predict", [model(list(rows[0]))])
+        expected = _array("predict", [without_graph(lambda: _plain(model(list(rows[0]))))])
         integers = [k for k in range(len(rows[0])) if all(type(row[k]) is int for row in rows)]
         for chosen in ([], integers) if integers else ([],):
             replay = _replay_of(model, len(rows[0]), chosen)
@@ -155,12 +153,18 @@ def _numbers(prediction: Any) -> Any:
     return prediction if isinstance(prediction, Value) else as_float(prediction, "predict: a prediction")
 
 
-def _array(where: str, predictions: Sequence[Any]) -> Any:
+def _plain(prediction: Any) -> Any:
+    """Return a prediction without its graph: a number, or numbers in nested lists."""
+
     def plain(x: Any) -> Any:
         return [plain(item) for item in x] if isinstance(x, list) else number(x)
 
+    return plain(_numbers(prediction))
+
+
+def _array(where: str, predictions: Sequence[Any]) -> Any:
     try:
-        return np.array([plain(_numbers(x)) for x in predictions], dtype=np.float64)
+        return np.array(predictions, dtype=np.float64)
     except ValueError as error:
         raise ValueError(f"{where}: expected predictions of one shape, got lists of several lengths") from error
 
