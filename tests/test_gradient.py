@@ -220,6 +220,8 @@ def test_arguments_that_are_no_values_are_named() -> None:
     x = Value(2.0)
     with pytest.raises(TypeError, match=r"gradient: expected a Value for output, got float"):
         gradient(2.0, x)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"gradient: expected a Value for inputs\[0\], got float"):
+        gradient(Value(1.0), 2.0)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"gradient: expected a Value for inputs\[1\], got float"):
         gradient(x * x, [x, 1.0])  # type: ignore[list-item]
 

@@ -57,7 +57,7 @@ def gradient(
     >>> gradient([x**3, 5.0 * x], x, [1.0, 10.0]).data
     62.0
     """
-    wanted = [inputs] if isinstance(inputs, Value) else list(inputs)
+    wanted = [inputs] if isinstance(inputs, Value) or not isinstance(inputs, Iterable) else list(inputs)
     outputs = [output] if isinstance(output, Value) or not isinstance(output, Sequence) else list(output)
     for i, node in enumerate([*outputs, *wanted]):
         if not isinstance(node, Value):
