@@ -41,6 +41,7 @@ nitpick_ignore = [("py:exc", "NotFittedError"), ("py:class", "list[Output]")]  #
 html_theme = "furo"
 html_title = "microgrud"
 html_static_path = ["site/static"]
+html_favicon = "site/static/icon.svg"
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_search_scorer = str(ROOT / "docs" / "site" / "searching.js")

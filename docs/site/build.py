@@ -27,8 +27,8 @@ PAUSE = 3.0
 SLOW = ["6_a_language_model_scalar_by_scalar.ipynb"]
 LACKS_C = """\
 The C engine is not there: it was not built, or MICROGRUD_BACKEND=python is set. With the Python engine the notebooks
-take one or two minutes instead of one, without notebook 6, which takes five more. Its page will show the outputs that
-are saved in the notebook. To compute all of them, install a C compiler, then: make clean docs"""
+take two to three times as long, about a minute on two cores, without notebook 6, which takes five minutes more. Its
+page will show the outputs that are saved in the notebook. To compute all: install a C compiler, then make clean docs"""
 
 
 def cache(name: str, patterns: list[str]) -> Path:
