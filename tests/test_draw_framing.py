@@ -53,9 +53,14 @@ def test_a_wide_picture_scrolls_in_its_frame_and_by_keys(browser: Any, tmp_path:
     pictures = [draw(root, rankdir="LR"), draw(root, rankdir="LR", fold="operations"), backprop_steps(root)]
     pictures.insert(1, draw(chain(1)))
     body = "".join(each.html() for each in pictures)
-    (tmp_path / "all.html").write_text(f'<!doctype html><meta charset="utf-8">{body}', encoding="utf-8")
+    (tmp_path / "all.html").write_text(
+        f'<!doctype html><meta charset="utf-8"><style>a {{ text-decoration: underline }}</style>{body}',
+        encoding="utf-8",
+    )
     with seen_as(browser, 390, "reduce"):
         browser.get((tmp_path / "all.html").as_uri())
+        underlined = "return [...document.querySelectorAll('a')].map(e => getComputedStyle(e).textDecorationLine)"
+        assert {*browser.execute_script(underlined)} == {"none"}
         wide, page_is_wide = browser.execute_script(READ)
         assert [each for each, _ in wide][::3] == [True, True]
         assert [each for each, _ in wide][1] is False

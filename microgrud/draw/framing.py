@@ -21,6 +21,7 @@ STYLE = (
   linear-gradient(to right, var(--mg-shade), transparent) left / 18px 100% no-repeat,
   linear-gradient(to left, var(--mg-shade), transparent) right / 18px 100% no-repeat; }
 .microgrud-drawing .picture svg { display: block; filter: var(--mg-picture); }
+.microgrud-drawing .picture svg a, .microgrud-drawing .picture svg a:hover { text-decoration: none; cursor: default; }
 .microgrud-drawing button { font: inherit; color: inherit; background: var(--mg-button);
   border: 1px solid var(--mg-faint); border-radius: 6px; min-height: 36px; padding: 2px 10px; cursor: pointer; }
 .microgrud-drawing:focus-visible, .microgrud-drawing :is(button, input, .picture):focus-visible {
