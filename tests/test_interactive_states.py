@@ -104,6 +104,10 @@ def test_dropout_is_off_while_a_state_is_read_and_on_again_afterwards() -> None:
     picture.record()
     assert picture.errors(0) == picture.errors(1)
     assert network.training
+    part = next(module for module in network.children() if isinstance(module, Dropout))
+    part.eval()
+    picture.record()
+    assert (network.training, part.training) == (True, False)
     assert residuals(network.eval(), [1.0], [0.0]).errors() == picture.errors()
     assert not network.training
 

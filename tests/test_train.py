@@ -17,7 +17,7 @@ from lines import ROWS, TARGETS, Line, at_step, mean_absolute_error, train
 
 from microgrud import Value, mean
 from microgrud.losses import cross_entropy, squared_error
-from microgrud.nn import MLP
+from microgrud.nn import MLP, Dropout, Linear, Sequential
 from microgrud.optim import SGD, Adam, ExponentialLR, OneCycleLR, ReduceLROnPlateau, StepLR
 from microgrud.train import EarlyStopping, History, TrainingEvent, evaluate, fit, progress
 from microgrud.train.batches import check_samples, split
@@ -143,6 +143,16 @@ def test_modules_train_in_training_mode_and_are_measured_in_evaluation_mode() ->
     train(model, validation=(ROWS, TARGETS))
     assert seen == {(True, 2), (False, 2)}
     assert not model.training
+
+
+def test_a_part_in_evaluation_mode_is_in_it_again_after_an_evaluation_or_a_run() -> None:
+    model = Sequential(Linear(1, 2, rng=0), Dropout(0.5, rng=0), Linear(2, 1, rng=1))
+    part = next(module for module in model.children() if isinstance(module, Dropout))
+    part.eval()
+    evaluate(model, [[1.0]], [1.0], loss=squared_error)
+    assert (model.training, part.training) == (True, False)
+    fit(model, [[1.0]], [1.0], loss=squared_error, lr=0.1, epochs=1, progress=False)
+    assert (model.training, part.training) == (True, False)
 
 
 # --- validation and metrics ---

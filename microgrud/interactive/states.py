@@ -13,7 +13,7 @@ from ..common.checks import instance, whole
 from ..common.numbers import as_float, as_sequence, is_real_scalar
 from ..engine import Value
 from ..engine.grad_mode import without_graph
-from ..nn.module import Module
+from ..nn.module import Module, modules_of
 from .picture import Picture
 
 #: A model: a function of a number or a row, or a Module.
@@ -142,15 +142,18 @@ def _content(cell: Any) -> Any:
 
 @contextmanager
 def _evaluating(model: Model) -> Iterator[None]:
-    """Set a module to evaluation mode, in which dropout does nothing; restore its mode at the end."""
+    """Set a module to evaluation mode, in which dropout does nothing; restore it and all below it at the end."""
     if not isinstance(model, Module) or not model.training:
         yield
         return
+    before = [(module, module.training) for module in modules_of(model)]
     model.eval()
     try:
         yield
     finally:
         model.train()
+        for module, training in before:
+            module.training = training
 
 
 def outputs_between(where: str, model: Model, given: Any, count: int) -> list[float]:

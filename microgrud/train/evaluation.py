@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.grad_mode import without_graph
-from ..nn.module import Module
+from ..nn.module import Module, modules_of
 from .batches import Samples, check_samples
 
 #: `loss(prediction, target)` gives the loss of one sample.
@@ -77,16 +77,19 @@ def score(metric: Metric | None, predictions: list[Any], targets: Sequence[Any])
 
 @contextmanager
 def mode(model: Any, training: bool) -> Iterator[None]:
-    """Set a module to training or evaluation mode; restore its mode at the end."""
+    """Set a module to training or evaluation mode; restore it and all below it at the end."""
     if not hasattr(model, "train") or not hasattr(model, "training"):
         yield
         return
     before = model.training
+    below = [(module, module.training) for module in modules_of(model)] if isinstance(model, Module) else []
     model.train(training)
     try:
         yield
     finally:
         model.train(before)
+        for module, flag in below:
+            module.training = flag
 
 
 def has_plain_mode(model: Any, parts: Iterable[Any]) -> bool:
