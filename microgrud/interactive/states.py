@@ -153,7 +153,8 @@ def _evaluating(model: Model) -> Iterator[None]:
     finally:
         model.train()
         for module, training in before:
-            module.training = training
+            if module.training != training:
+                module.training = training
 
 
 def outputs_between(where: str, model: Model, given: Any, count: int) -> list[float]:

@@ -89,7 +89,8 @@ def mode(model: Any, training: bool) -> Iterator[None]:
     finally:
         model.train(before)
         for module, flag in below:
-            module.training = flag
+            if module.training != flag:  # setting it may run code of the class
+                module.training = flag
 
 
 def has_plain_mode(model: Any, parts: Iterable[Any]) -> bool:
