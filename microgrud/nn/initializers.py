@@ -274,7 +274,7 @@ class Orthogonal:
         for _ in range(min(nin, nout)):
             row = [rng.gauss(0.0, 1.0) for _ in range(max(nin, nout))]
             for other in (*rows, *rows):  # twice: what the first pass leaves by rounding may be large beside the rest
-                share = sum(map(operator.mul, row, other))
+                share = math.fsum(map(operator.mul, row, other))  # sum() rounds as the version of Python does
                 row = [x - share * y for x, y in zip(row, other)]
             size = math.hypot(*row)
             rows.append([x / size for x in row])
