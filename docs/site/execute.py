@@ -20,7 +20,7 @@ from myst_nb.core.config import NbParserConfig
 from myst_nb.core.read import create_nb_reader
 from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from traitlets.config import Config
 
 #: Seconds between two reports on what runs.
@@ -70,7 +70,7 @@ class Run:
             )
             try:
                 await client.async_execute()
-            except CellExecutionError as error:
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 self.failed.append(f"{name}: {error}")
             else:
                 seconds = time.monotonic() - started
