@@ -25,6 +25,21 @@ var Scorer = {
   partialTerm: 2,
 };
 
+// An excerpt shows the words where they stand together; the usual one shows the last of them, in "enumerate" for "rate".
+document.addEventListener("DOMContentLoaded", () => {
+  const usual = Search.makeSearchSummary;
+  Search.makeSearchSummary = (page, words, anchor) => {
+    const text = Search.htmlToText(page, anchor);
+    const place = text.toLowerCase().indexOf(asked);
+    if (!asked || place < 0) return usual(page, words, anchor);
+    const start = Math.max(place - 120, 0);
+    const excerpt = document.createElement("p");
+    excerpt.className = "context";
+    excerpt.textContent = `${start ? "…" : ""}${text.slice(start, start + 240).trim()}${start + 240 < text.length ? "…" : ""}`;
+    return excerpt;
+  };
+});
+
 // A page that was opened as a file may not read other pages for excerpts: one script holds all of their texts.
 if (location.protocol === "file:") {
   const texts = new Promise((resolve) => {
