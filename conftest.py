@@ -28,6 +28,7 @@ MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 
 if not {"hypothesis", "mpmath"} & set(MISSING):
     from hypothesis import settings
+    from hypothesis.internal.conjecture import providers
 
     from microgrud.testing.properties import PROFILES
 
@@ -35,7 +36,13 @@ if not {"hypothesis", "mpmath"} & set(MISSING):
     settings.register_profile("ci", PROFILES["microgrud-ci"])
     settings.register_profile("quick", PROFILES["microgrud-ci"], max_examples=30)
     settings.register_profile("nightly", PROFILES["microgrud-nightly"])
-    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+    PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+    settings.load_profile(PROFILE)
+    # Hypothesis draws constants from the sources of all modules that are loaded, too. The examples of a test would
+    # depend on the tests that ran before it, and change with each literal of the project.
+    if PROFILE != "nightly" and hasattr(providers, "_local_constants") and hasattr(providers, "_get_local_constants"):
+        no_constants = type(providers._local_constants)()
+        providers._get_local_constants = lambda: no_constants
 
 # A shell starts what it runs in the background with Ctrl-C ignored; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

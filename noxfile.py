@@ -45,7 +45,7 @@ LEFT_OUT = [
 ]
 
 VERSIONS = nox.project.python_versions(nox.project.load_toml())
-NEWEST = next(version for version in reversed(VERSIONS) if shutil.which(f"python{version}"))
+NEWEST = next((version for version in reversed(VERSIONS) if shutil.which(f"python{version}")), VERSIONS[-1])
 
 nox.options.sessions = [f"tests-{version}" for version in VERSIONS if version != "{}.{}".format(*sys.version_info)]
 

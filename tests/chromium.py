@@ -32,7 +32,8 @@ def needs(file: str) -> pytest.MarkDecorator:
     built = SITE / file
     if not built.exists():
         return pytest.mark.skipif(True, reason=f"needs the site with {file}: make docs")
-    sources = [*(ROOT / "docs" / "playground").iterdir(), *(ROOT / "microgrud").rglob("*.py")]
+    folders = ROOT / "docs" / "playground", ROOT / "docs" / "site", ROOT / "microgrud"
+    sources = [x for folder in folders for x in folder.rglob("*.*") if x.suffix in {".py", ".html", ".css", ".js"}]
     is_old = "MICROGRUD_SITE" not in os.environ and built.stat().st_mtime < max(x.stat().st_mtime for x in sources)
     return pytest.mark.skipif(is_old, reason="the site is older than its sources: make docs")
 

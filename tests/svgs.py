@@ -1,4 +1,4 @@
-"""What tests of pictures share: the outlines in a chart, and a picture of three states."""
+"""Parts that tests of pictures share: the outlines in a chart, and a picture of three states."""
 
 from __future__ import annotations
 

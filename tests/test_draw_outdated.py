@@ -96,3 +96,17 @@ def test_nodes_that_compute_their_number_elsewhere_are_never_outdated() -> None:
     by_hand = Value(4.0, (x,), "square"), Value(9.0, (x,), local_grads=(6.0,))
     for root in (cube(x), bent([x, x])[0], square(x), *by_hand, mg.checkpoint(lambda x: x.exp())(x), float("nan") * x):
         assert NOTE not in draw(root * 2.0).source
+
+
+def test_no_function_of_a_user_is_called_to_draw_its_result() -> None:
+    calls: list[float] = []
+
+    def noisy(x: float) -> float:
+        calls.append(x)
+        return x + len(calls)
+
+    root = custom_op("noisy", noisy, lambda z, x: 1.0)(Value(2.0)) * 3.0
+    root.backward()
+    assert NOTE not in draw(root).source
+    backprop_steps(root).html()
+    assert calls == [2.0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import re
 import struct
 import subprocess
@@ -258,6 +259,6 @@ def test_a_network_is_drawn_in_less_than_a_second_by_the_engine_in_python() -> N
         "network = MLP(2, [16, 16, 1], activation='tanh', rng=0); began = time.process_time()\n"
         "regions(network, [(0.0, 1.0), (1.0, 0.0)], [0, 1]).html(); print(time.process_time() - began)"
     )
-    environment = {"MICROGRUD_BACKEND": "python", "PYTHONPATH": ":".join(sys.path)}
+    environment = {**os.environ, "MICROGRUD_BACKEND": "python", "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert float(run.stdout) < 1.0

@@ -53,7 +53,9 @@ class Page:
         """Wait until a condition holds, and return what it returned."""
         end = time.monotonic() + seconds
         while not (found := condition()):
-            assert time.monotonic() < end, (self.text("#status"), self.text("#error"), self.text("#verdict"))
+            if time.monotonic() > end:
+                self.browser.switch_to.default_content()
+                pytest.fail(" | ".join(self.text(f"#{id}") for id in ("status", "error", "verdict")))
             time.sleep(0.05)
         return found
 

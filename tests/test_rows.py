@@ -18,7 +18,7 @@ from microgrud.losses import cross_entropy
 from microgrud.tape import executors
 from microgrud.tape.native import native_tape
 
-#: Of ten lengths and four scales, at ten functions: 100 examples of each took the Python engine 20 s.
+#: Ten lengths and four scales, at ten functions: 100 examples of each took the Python engine 20 s.
 few = settings(max_examples=5_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 30)
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {

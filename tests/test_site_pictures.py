@@ -94,13 +94,15 @@ def test_a_notebook_can_keep_its_outputs_and_then_says_so(tmp_path: Path) -> Non
 
 
 def found(browser: Any, words: str) -> list[tuple[str, str]]:
-    """Return the titles and excerpts that a search finds in the site as a folder of files."""
+    """Return the titles that a search finds in the site as a folder of files, with the excerpts of the first two."""
     browser.get(f"{SITE.as_uri()}/search.html?q={words.replace(' ', '+')}")
     end, seen = time.monotonic() + 20.0, [""]
     while time.monotonic() < end:
         rows = browser.find_elements("css selector", "#search-results li")
         now = [row.text for row in rows]
-        if now and now == seen and "found" in browser.find_element("css selector", ".search-summary").text:
+        excerpts = browser.find_elements("css selector", "#search-results li:nth-child(-n + 2) p.context")
+        is_whole = now == seen and len(excerpts) == min(len(rows), 2)
+        if now and is_whole and "found" in browser.find_element("css selector", ".search-summary").text:
             return [(text.partition("\n")[0], text.partition("\n")[2]) for text in now]
         seen = now
         time.sleep(0.3)

@@ -117,7 +117,8 @@ def _write_notice(out: Path) -> None:
     # Its script names the holder of the copyright; the terms of MIT are those of our own licence.
     holder = re.search(r"Copyright \(c\) .*", (out / "viz" / "viz.js").read_text(encoding="utf-8"))
     terms = (ROOT / "LICENSE").read_text(encoding="utf-8").partition("Permission is")
-    assert holder is not None
+    if holder is None or not terms[2]:
+        sys.exit("expected the holder of the copyright in viz/viz.js, and the terms of MIT in LICENSE")
     lines += ["The wheels contain their own licences.", "", f"@viz-js/viz: {holder[0]}", "", "".join(terms[1:])]
     (out / "LICENCES.txt").write_text("\n".join(lines), encoding="utf-8")
 

@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 DOWNLOADS = ROOT / "build" / "lite"
 EXTENSION = "share/jupyter/labextensions/@jupyterlite/pyodide-kernel-extension/static/pypi"
-#: What the kernel imports; its own packages come with the extension.
+#: The packages that the kernel imports; its own packages come with the extension.
 PACKAGES = ["ipython==9.12.0", "comm==0.2.3", "micropip==0.11.1"]
 OWN = ["ipykernel", "piplite", "pyodide_kernel"]
 SETTINGS = "@jupyterlite/pyodide-kernel-extension:kernel"

@@ -111,7 +111,7 @@ export function startProgramPanel(python, say) {
     if (isStale) { element("graph-note").textContent = "The graph and its numbers are those of the last run without an error."; }
   }
 
-  // What a program makes is shown in a frame with an origin of its own, so that HTML in a label cannot reach this page.
+  // The graph of a program is shown in a frame with an origin of its own, so that HTML in a label cannot reach this page.
   function showGraph(answer) {
     element("graph-help").hidden = true;
     element("graph").hidden = false;

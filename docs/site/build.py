@@ -13,10 +13,11 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build"
-#: What the outputs of notebooks depend on, beside the notebooks.
+#: The files that the outputs of notebooks depend on, beside the notebooks.
 PROGRAMS = [f"microgrud/**/*.{ending}" for ending in ("py", "c", "h", "html", "css", "js")]
 PROGRAMS += ["notebooks/*.py", "setup.py"]
 #: Seconds between two lines of what Sphinx reads and writes.
@@ -43,13 +44,13 @@ def cache(name: str, patterns: list[str]) -> Path:
     return folder
 
 
-def run(title: str, *command: str | Path, **environment: str) -> None:
+def run(title: str, *command: str | Path, is_thinned: bool = False, **environment: str) -> None:
     """Run a part of the build, and end the build with it if it fails."""
     print(f"== {title} ...", flush=True)
     started, used = time.monotonic(), sum(os.times()[2:4])  # the time that processors spent on children
     words = [str(part) for part in command]
-    output = subprocess.PIPE if title == "Sphinx" else None
-    with subprocess.Popen(words, cwd=ROOT, env={**os.environ, **environment}, stdout=output, text=True) as process:
+    pipe: dict[str, Any] = {"stdout": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"} if is_thinned else {}
+    with subprocess.Popen(words, cwd=ROOT, env={**os.environ, **environment}, **pipe) as process:
         thin(process.stdout or ())
     status = process.returncode
     used = sum(os.times()[2:4]) - used
@@ -88,7 +89,7 @@ def build(options: list[str]) -> None:
     run("notebooks", sys.executable, here / "execute.py", source, notebooks)
     strict = ["-n", "-W", "--keep-going", "-D", f"nb_execution_cache_path={notebooks}"]
     command = [sys.executable, "-m", "sphinx", "-c", ROOT / "docs", "-d", doctrees, *strict, *options]
-    run("Sphinx", *command, source, site)
+    run("Sphinx", *command, source, site, is_thinned=True)
     playground = ROOT / "docs" / "playground" / "build.py"
     if playground.exists() and shutil.which("npm"):
         run("playground", sys.executable, playground, site)

@@ -124,7 +124,7 @@ def back_links(app: Sphinx, page: str, template: str, context: dict[str, Any], d
             context["body"] = re.sub(rf"#{re.escape(alias)}(?=[.\"])", f"#{target}", context["body"])
 
 
-#: What makes formulas hard to read: primes as superscripts, which are tiny, and function names without a space.
+#: Patterns that make formulas hard to read: primes as superscripts, which are tiny, and function names without a space.
 PRIME = r"<mi>(&#x0203[23];)</mi>"
 SPACE = '<mspace width="0.17em"></mspace>'
 MENDED = {

@@ -25,12 +25,13 @@ var Scorer = {
   partialTerm: 2,
 };
 
-// An excerpt shows the words where they stand together; the usual one shows the last of them, in "enumerate" for "rate".
+// An excerpt shows the words where they stand together; the usual one shows the last of them, be it part of a word.
 document.addEventListener("DOMContentLoaded", () => {
   const usual = Search.makeSearchSummary;
   Search.makeSearchSummary = (page, words, anchor) => {
     const text = Search.htmlToText(page, anchor);
-    const place = text.toLowerCase().indexOf(asked);
+    const escaped = asked.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    const place = text.search(new RegExp(`(?<![\\p{L}\\p{N}_])${escaped}`, "iu"));
     if (!asked || place < 0) return usual(page, words, anchor);
     const start = Math.max(place - 120, 0);
     const excerpt = document.createElement("p");

@@ -41,7 +41,7 @@ installation, in JupyterLite.
 :::{{container}} needs-server
 A page that was opened as a file runs no notebook: [serve the site](../playground.md#serve-it-yourself) first.
 :::"""
-#: What a page says whose outputs are those in the notebook's file.
+#: The note on a page whose outputs are those in the notebook's file.
 SAVED = "\n\nThe outputs below were computed when the notebook was last changed, and not when this site was built."
 LINK = re.compile(r"(?P<open>!?\[(?:[^\[\]]|\[[^\[\]]*\])*\]\()(?P<target>[^()\s]+)\)")
 FENCE = re.compile(r"^(`{3,}|~{3,}).*?^\1`*\s*$", re.MULTILINE | re.DOTALL)

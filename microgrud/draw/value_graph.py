@@ -12,7 +12,7 @@ from ..common.checks import instance, optional
 from ..common.forking import CachedAttribute
 from ..common.words import counted
 from ..engine import Value, topological_order
-from ..engine.by_hand import LocalGradients
+from ..engine.ops import TABLE
 from ..nn.module import Module, named_leaves
 
 
@@ -206,15 +206,13 @@ def _slopes(node: Value, data: Mapping[Value, float]) -> list[float | None]:
 def _is_outdated(node: Value, data: Mapping[Value, float]) -> bool:
     """Return whether an operation, from the numbers of its operands, would not compute that of its node again."""
     operation = node._operation
-    if isinstance(operation, (str, LocalGradients)) or node._closure is not None:  # built by hand
-        return False
+    if node._closure is not None or TABLE.get(getattr(operation, "name", "")) is not operation:
+        return False  # a user's function, which may be slow or random, is not called
     try:
         found = operation.value(*[data[x] if isinstance(x, Value) else x for x in node._operands])
-        return found != data[node] and (found == found or data[node] == data[node])
     except (ArithmeticError, ValueError):  # not defined at the new numbers
         return True
-    except Exception:  # the operation may be user-defined; a picture is drawn even if it fails
-        return False
+    return found != data[node] and (found == found or data[node] == data[node])
 
 
 #: Maximum number of operands drawn; longer lists are drawn without their middle.

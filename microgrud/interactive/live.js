@@ -1,4 +1,4 @@
-// What the scripts of all widgets use: numbers in words, scales, outlines and sliders, as in charts.py.
+// Parts of the scripts of all widgets: numbers in words, scales, outlines and sliders, as in charts.py.
 var MINUS = "\u2212";
 function short(x, digits) {
   if (x !== x || x - x !== 0) { return x !== x ? "nan" : x > 0 ? "inf" : MINUS + "inf"; }

@@ -341,7 +341,7 @@ def _tangents(direction: Any, args: tuple[Any, ...], argnums: Argnums) -> tuple[
     return joined([flatten(args[k], "tangents")[1] for k in positions]).rebuild(list(direction)), positions
 
 
-#: What a derived function computes, and what makes it. A sweep has the direction as its first argument: a batch, if
+#: The results of derived functions, and what makes each. A sweep has the direction as its first argument: a batch, if
 #: it is one of several.
 DERIVED: dict[str, Callable[[Function, Argnums], Function]] = {
     "gradient": transforms.grad,
