@@ -23,6 +23,8 @@ _MOST_PATHS = 32
 _MOST_CHECKED = 12
 #: The points at which it is tried whether a program without branches has a value.
 _MOST_TRIED = 300
+#: The instructions that are evaluated for it, which takes a fifth of a second.
+_MOST_WORK = 200_000
 #: The scripts that evaluate a program.
 _SCRIPTS = ("kernels.js", "operations.js")
 #: Operations that the page does not compute: their algorithms need integers of any size, or tables of numbers.
@@ -130,13 +132,14 @@ class Program:
         """
         points = list(points)
         failure: Exception | None = None
-        every = max(1, len(points) // _MOST_TRIED)
+        every = self._stride(len(points))
         for k, point in enumerate(points):
-            if self.paths and not self._branches and k % every:
+            if k % every:
                 continue
             try:
                 if self.evaluate(point) is None:
                     self._add(record(self.f, point))
+                    every = self._stride(len(points))
             except (ValueError, ArithmeticError) as error:
                 failure = error
                 self._fail_as_well(point, error)
@@ -144,6 +147,13 @@ class Program:
             raise ProgramError(f"the function has no value at any of {len(points):,} points: {failure}") from failure
         for point in points[:: every * max(1, len(points) // every // _MOST_CHECKED)]:
             self._check(point)
+
+    def _stride(self, count: int) -> int:
+        """Return the distance between the points, among so many, at which a program is tried: 1 if it branches."""
+        if not self.paths or self._branches:
+            return 1
+        tried = _MOST_WORK // max(1, len(self.paths[0].forward) + len(self.paths[0].backward))
+        return max(1, count // max(_MOST_CHECKED, min(_MOST_TRIED, tried)))
 
     def _add(self, path: Path) -> None:
         unknown = {step.name for step in (*path.forward, *path.backward) if step.outcome is None} - known_operations()
