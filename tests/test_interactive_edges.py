@@ -97,6 +97,30 @@ def test_a_function_that_catches_an_error_is_refused_even_if_it_happens_at_few_p
     assert program(sqrt, points).evaluate([4.0]) == (2.0, [0.25])
 
 
+def picky(x: Any) -> Any:
+    """Return a square, where it is large enough."""
+    if x < 0.5:
+        raise ValueError("expected <0.5")
+    if x > 10.0:
+        raise OverflowError
+    return log(x) if x < 0.75 else x * x
+
+
+def test_a_function_raises_an_error_of_its_own_as_a_program_too() -> None:
+    found = program(picky, [[1.0], [0.2], [11.0], [0.6]])
+    assert len(found.paths) == 4
+    assert found.evaluate([3.0]) == (9.0, [6.0])
+    assert found.evaluate([0.7]) == (math.log(0.7), [1.0 / 0.7])
+    with pytest.raises(ValueError, match=r"^expected <0\.5$"):
+        found.evaluate([-3.0])
+    with pytest.raises(OverflowError, match=r"^OverflowError$"):
+        found.evaluate([12.0])
+    with pytest.raises(ProgramError, match=r"no value at any of 2 points: expected <0\.5$"):
+        program(picky, [[0.1], [0.2]])
+    # log fails at -1, but not at every place where x < 0.75: the way through that branch stays unknown.
+    assert program(lambda x: log(x) if x < 0.75 else x * x, [[1.0], [-1.0]]).evaluate([0.7]) is None
+
+
 def test_a_function_in_c_without_a_signature_has_the_names_x_and_y() -> None:
     assert str(descent(max, (1.0, 2.0), steps=2)) == "rate 0.1: step 2, at (1, 1.8), loss 1.8, down from 2."
     assert ">y</text>" in descent(max, (1.0, 2.0)).html()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_interactive_edges import picky
 from test_player import browser as browser, extent, seen_as
 
 from microgrud import Value, log, silu, sqrt, xlogy
@@ -231,6 +232,8 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Any]:
         descent(lambda x: x, [1e10, 1e240], momentum=1e300, steps=5),
         descent(lambda x: 1e-310 * x * x, 1.0, lr=1e308, momentum=1.0, steps=5),
         descent(lambda x: xlogy(silu(x), silu(x)), 1.1, lr=1e10, steps=6),  # its slope branches, and is infinite there
+        descent(picky, [1.5, 4.0], lr=[0.4, 3.0], steps=5),
+        tangent(picky, at=0.8, low=0.2),
     ],
 )
 def test_the_page_begins_with_the_picture_and_the_words_without_scripts(opened: Any, shown: Any) -> None:

@@ -146,6 +146,7 @@ function along(path, point) {
       slots.push(ops[step[0]].apply(null, xs));
     }
   }
+  if (path.failure) { throw new Failure(path.failure[0], path.failure[1]); }
   return { value: slots[path.value], gradient: path.gradient.map(function (slot) { return slots[slot] + 0; }) };
 }
 // Return the value and the gradient of a program at a point, or the reason why it has none.

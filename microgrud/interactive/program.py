@@ -143,8 +143,10 @@ class Program:
             except (ValueError, ArithmeticError) as error:
                 failure = error
                 self._fail_as_well(point, error)
-        if not self.paths:
-            raise ProgramError(f"the function has no value at any of {len(points):,} points: {failure}") from failure
+        errors = [path.failure for path in self.paths if path.failure is not None]
+        if len(errors) == len(self.paths):
+            reason = failure or errors[0][1]
+            raise ProgramError(f"the function has no value at any of {len(points):,} points: {reason}") from failure
         for point in points[:: every * max(1, len(points) // every // _MOST_CHECKED)]:
             self._check(point)
 
@@ -214,6 +216,7 @@ class Program:
                 "code": code(path),
                 "value": path.value,
                 "gradient": path.gradient,
+                "failure": path.failure,
             }
             for path in self.paths
         ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..autodiff.gradients import gradient
@@ -67,6 +67,7 @@ class Path:
         backward: the instructions for the gradient, which follow those for the value.
         value: the slot of the value.
         gradient: the slot of each partial derivative.
+        failure: for a way that ends in an error of the function itself, `"overflow"` or `"undefined"`, and its text.
     """
 
     inputs: int
@@ -75,12 +76,13 @@ class Path:
     backward: tuple[Instruction, ...]
     value: int
     gradient: tuple[int, ...]
+    failure: tuple[str, str] | None = None
 
     def evaluate(self, point: Sequence[float]) -> tuple[float, list[float]] | None:
         """Return the value and the gradient at a point; None where a guard does not hold.
 
         Raises:
-            ValueError, ArithmeticError: as the operations do.
+            ValueError, ArithmeticError: as the operations and the function do.
         """
         slots = [*point, *self.constants]
         for step in (*self.forward, *self.backward):
@@ -89,6 +91,8 @@ class Path:
                 slots.append(OPERATIONS[step.name].evaluate(xs))
             elif COMPARISONS[step.name](*xs) != step.outcome:
                 return None
+        if self.failure is not None:
+            raise (OverflowError if self.failure[0] == "overflow" else ValueError)(self.failure[1])
         return slots[self.value], [slots[k] + 0.0 for k in self.gradient]
 
 
@@ -166,7 +170,12 @@ def _record(f: Callable[..., Any], point: Sequence[float], counts: list[int] | N
     recorder = _Recorder(counts)
     inputs = [Value(x) for x in point]
     with tracing.reporting_to(recorder), enable_grad():
-        result = f(*inputs)
+        try:
+            result = f(*inputs)
+        except (ValueError, ArithmeticError) as error:
+            if recorder.failures or not recorder.guards or recorder.refusal is not None:
+                raise
+            return _failing(inputs, recorder, error)
         if recorder.refusal is not None:
             raise recorder.refusal
         if recorder.failures:
@@ -182,6 +191,15 @@ def _record(f: Callable[..., Any], point: Sequence[float], counts: list[int] | N
     forward = len(writer.code)
     writer.write(recorder.guards[guards:], partials)
     return writer.path(forward, root, partials)
+
+
+def _failing(inputs: list[Value], recorder: _Recorder, error: Exception) -> Path:
+    """Return the program of a call that raised an error of its own, where all its guards hold."""
+    writer = _Writer(inputs)
+    writer.write(recorder.guards, recorder.fallible)
+    found = writer.path(len(writer.code), inputs[0], [])
+    kind = "overflow" if isinstance(error, OverflowError) else "undefined"
+    return replace(found, failure=(kind, str(error) or type(error).__name__))
 
 
 def number_of(result: Any) -> Value | float:
