@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -92,6 +94,32 @@ def test_gradients_are_those_of_one_pass_and_others_are_noted() -> None:
     assert rows(run("from microgrud import Value\nx = Value(3.0)\nloss = x * x"))["x"] == (3.0, 6.0)
 
 
+def test_a_step_downhill_after_the_loss_leaves_the_numbers_that_the_loss_was_computed_from() -> None:
+    source = "from microgrud import Value\nw = Value(1.0)\nfor _ in range(3):\n    loss = w * w\n    w.zero_grad()\n"
+    source += "    loss.backward()\n    w.data -= 0.25 * w.grad\nprint(w.data)"
+    shown = run(source)
+    assert (shown["output"], shown["moved"], shown["error"]) == ("0.125\n", [["w", "0.125"]], None)
+    assert rows(shown) == {"w": (0.25, 0.5), "loss": (0.0625, 1.0)}
+    assert "player" in shown
+
+
+def test_numbers_that_were_set_while_the_graph_was_computed_are_an_error_beside_the_output() -> None:
+    source = "from microgrud import Value\nw = Value(1.0)\ny = w * 2.0\nw.data = 5.0\nprint('here')\nz = y + w * 3.0"
+    shown = run(source)
+    assert shown["output"] == "here\n"
+    assert ".data was set after y was computed from w" in shown["error"]["message"]
+
+
+def test_every_example_of_the_page_runs_and_has_steps() -> None:
+    script = (FOLDER / "program.js").read_text(encoding="utf-8")
+    examples = re.findall(r'^  "([\w ]+)": `([^`]+)`,$', script, re.MULTILINE)
+    assert len(examples) >= 4
+    for name, source in examples:
+        shown = run(source)
+        assert shown["error"] is None, name
+        assert "player" in shown, name
+
+
 def test_nodes_are_named_by_variables_elements_of_lists_and_parameters() -> None:
     source = "from microgrud.nn import Neuron\nfrom microgrud import Value\nxs = [Value(1.0), Value(2.0)]\n"
     source += "v1 = Value(0.5)\nn = Neuron(2, rng=0)\nout = n(xs) * v1"
@@ -133,9 +161,9 @@ def request(do: str, **asked: Any) -> dict[str, Any]:
 
 def test_training_learns_exclusive_or_and_a_new_network_begins_as_the_first() -> None:
     first = request("new", most=0)
-    assert first["steps"] == 0
+    assert first["losses"] == []
     answer = request("train", most=150)
-    assert answer["steps"] == len(answer["losses"]) == 150
+    assert len(answer["losses"]) == 150
     assert float(answer["losses"][-1]) < 0.05
     assert request("new", most=0)["layers"] == first["layers"]
     assert [len(layer) for layer in first["layers"]] == [4, 1]
@@ -152,5 +180,7 @@ def test_mini_batches_of_an_epoch_have_each_point_once() -> None:
 def test_training_stops_at_a_loss_that_is_not_finite() -> None:
     request("new", hidden=[8, 8], activation="relu", optimizer="sgd", most=0)
     answer = request("train", activation="relu", optimizer="sgd", rate=1e200, most=50)
-    assert answer["losses"][-1] in ("inf", "nan")
-    assert len(answer["losses"]) < 50
+    assert answer["bad_loss"] in ("inf", "nan")
+    assert 0 < len(answer["losses"]) < 50
+    assert all(math.isfinite(float(loss)) for loss in answer["losses"])
+    assert request("new", most=0)["bad_loss"] is None

@@ -97,6 +97,8 @@ export function startProgramPanel(python, say) {
       answer.rows.length < answer.nodes && `The table has the last ${answer.rows.length} of ${answer.nodes} nodes.`,
     ];
     notes.push(answer.left_out && `${answer.left_out} more leaves have no slider.`);
+    const moved = answer.moved.slice(0, 3).map(([name, number]) => `${name} = ${shortened(number)}`).join(", ");
+    notes.push(moved && `The program ended with ${moved}; the numbers here are those that ${answer.root} was computed from.`);
     const others = answer.others.slice(0, 3).map(([name, grad]) => `${name}.grad = ${shortened(grad)}`).join(", ");
     notes.push(others && `The program ended with ${others}; the gradients here are those of one backward pass from ${answer.root}.`);
     element("graph-note").textContent = notes.filter(Boolean).join(" ");

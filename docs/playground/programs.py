@@ -14,6 +14,7 @@ import math
 import random
 import sys
 import traceback
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -47,6 +48,8 @@ class Run:
         self.first: list[float] = []  # the numbers in the program
         self.root: Value | None = None
         self.others: list[list[str]] = []  # leaves whose grad was another one at the end of the program, with that
+        self.moved: list[list[str]] = []  # leaves whose number was another one at the end of the program, with that
+        self.used: weakref.WeakKeyDictionary[Value, dict[Value, float]] = weakref.WeakKeyDictionary()
         linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
         random.seed(0)  # a slider runs the program again: its random numbers must be the same
         with contextlib.redirect_stdout(self.output), contextlib.redirect_stderr(self.output):
@@ -69,12 +72,13 @@ class Run:
         if self.root is None:
             raise LookupError("the program makes no Value; begin with: from microgrud import Value")
         self._name_nodes()
+        self._restore_leaves()
         self._differentiate()
 
     @contextlib.contextmanager
     def _numbered_leaves(self) -> Iterator[None]:
-        """Collect the leaves that are made inside, and let them start from the changed numbers."""
-        construct = Value.__init__
+        """Collect the leaves that are made inside, let them start from the changed numbers, and note which are used."""
+        construct, record = Value.__init__, Value._record
         made: Counter[int] = Counter()
 
         def construct_and_count(node: Value, *arguments: Any, **options: Any) -> None:
@@ -87,11 +91,28 @@ class Run:
                 node.data = self.changes.get(self.keys[-1], node.data)
                 self.leaves.append(node)
 
+        def record_and_note(*arguments: Any) -> Value:
+            node = record(*arguments)
+            if used := {x: x.data for x in node._operands if isinstance(x, Value) and x.is_leaf}:
+                self.used[node] = used
+            return node
+
         Value.__init__ = construct_and_count  # type: ignore[method-assign]
+        Value._record = staticmethod(record_and_note)  # type: ignore[method-assign]
         try:
             yield
         finally:
             Value.__init__ = construct  # type: ignore[method-assign]
+            Value._record = staticmethod(record)  # type: ignore[method-assign]
+
+    def _restore_leaves(self) -> None:
+        """Give the leaves the numbers that the root was computed from: steps downhill may have set others since."""
+        assert self.root is not None
+        for node in topological_order(self.root):
+            for leaf, number in self.used.get(node, {}).items():
+                if repr(leaf.data) != repr(number):
+                    self.moved.append([str(leaf.label), repr(leaf.data)])
+                    leaf.data = number
 
     def _root(self, tree: ast.Module, result: Any) -> Value | None:
         """Return the last line if it is a Value, or else `loss`, or else the variable that was assigned last."""
@@ -149,9 +170,12 @@ class Run:
             for node in order[-_ROWS:]
         ]
         shown["nodes"], shown["left_out"] = len(order), len(leaves) - len(sliders)
-        shown["root"], shown["others"] = str(self.root.label), self.others
+        shown["root"], shown["others"], shown["moved"] = str(self.root.label), self.others, self.moved
         parameters = [p for x in self.names.values() if isinstance(x, Module) for p in x.parameters()]
-        shown["player"] = draw.backprop_steps(self.root, parameters=parameters).html()
+        try:
+            shown["player"] = draw.backprop_steps(self.root, parameters=parameters).html()
+        except ValueError as error:  # numbers were set while the graph was computed
+            shown["error"] = _described(error)
         return shown
 
     def _start(self, k: int) -> float:
