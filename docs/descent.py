@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 from microgrud import Value
+from microgrud.common.pages import LIGHT
 from microgrud.interactive.charts import (
     DASHES,
     Axis,
@@ -59,10 +60,14 @@ def walk(rate: float) -> tuple[list[tuple[float, float]], list[float]]:
 
 
 def panel(k: int, rate: float, left: float, top: float) -> str:
-    """Return the surface from above, with losses on its contours, and one walk on it, which may leave the picture."""
+    """Return the surface from above, with losses on its contours, and one walk on it, which may leave the picture.
+
+    The lower, the darker, in the dark theme too: a map has a light ground.
+    """
     places, losses = walk(rate)
     across, up = Axis(-5.6, 5.6, left, left + 246), Axis(-2.5, 2.5, top + 180, top + 46)
-    ground = []
+    frame = f"M{pixel(left)} {pixel(top + 46)}h246v134h-246z"
+    ground = [f'<path class="paper" d="{frame}"/>']
     for level in reversed(LEVELS):
         wide, high = math.sqrt(2.0 * level), math.sqrt(2.0 * level / STEEPNESS)
         size = f'rx="{pixel(across(wide) - across(0.0))}" ry="{pixel(up(0.0) - up(high))}"'
@@ -78,11 +83,10 @@ def panel(k: int, rate: float, left: float, top: float) -> str:
         f'<path class="f{k}" d="{marks(k, pixels[1:], 2.6)}"/><path class="dot" d="{marks(0, pixels[:1], 6)}"/>'
         f'<path class="f{k}" d="{marks(k, last, 7)}"/>'
     )
-    frame = f"M{pixel(left)} {pixel(top + 46)}h246v134h-246z"
     return (
         f'<text x="{pixel(left)}" y="{pixel(top + 16)}" font-weight="600">rate {rate:g}: {RATES[rate]}</text>'
         f'<text x="{pixel(left)}" y="{pixel(top + 36)}">loss {short(losses[0], 3)} to {short(losses[-1], 3)}</text>'
-        f'{cut(across, up, body)}<path class="grid" fill="none" d="{frame}"/>'
+        f'<g style="{LIGHT}">{cut(across, up, body)}</g><path class="grid" fill="none" d="{frame}"/>'
     )
 
 

@@ -46,13 +46,14 @@ def test_the_four_rates_do_what_the_picture_says(descent: dict[str, Any]) -> Non
 
 def test_each_walk_is_seen_from_its_start_to_its_end_and_no_two_curves_end_together(descent: dict[str, Any]) -> None:
     root = ElementTree.parse(DOCS / "descent.svg").getroot()
-    *panels, curves = root.findall(f"{SVG}svg")
+    *panels, curves = root.findall(f".//{SVG}svg")
     assert len(panels) == 4
     heights = []
     for k, (panel, rate) in enumerate(zip(panels, descent["RATES"])):
         left, top, width, height = map(float, panel.attrib["viewBox"].split())
         places, losses = descent["walk"](rate)
-        line, steps, start, end = panel.findall(f"{SVG}path")
+        ground, line, steps, start, end = panel.findall(f"{SVG}path")
+        assert ground.get("class") == "paper"  # with light colours around it: the lower is the darker in both themes
         assert (line.get("class"), steps.get("class"), start.get("class"), end.get("class")) == (
             f"c{k}", f"f{k}", "dot", f"f{k}",
         )  # fmt: skip
