@@ -1,4 +1,4 @@
-"""Draw docs/neuron.svg: the graph of the README's first program, a neuron and its loss, after a backward pass.
+"""Draw docs/neuron.svg: the graph of a neuron and its loss, as in the README's first program, after a backward pass.
 
 Run with `python docs/neuron.py`; needs the extra `draw`.
 """

@@ -38,8 +38,8 @@ _SHOWN_SETTINGS = {
 _MEANINGS = {
     "accuracy": "the share of rows whose predicted class is right; higher is better.",
     "macro_f1": "the mean of F1 over the classes: rare classes count as much as frequent ones; higher is better.",
-    "log_loss": "the mean of -log(probability of the true class): confident mistakes cost most. 0 is perfect, 0.693 is "
-    "guessing between two classes; lower is better.",
+    "log_loss": "the mean of -log(probability of the true class): confident mistakes cost most. 0 is perfect, "
+    "guessing costs 0.693 for two classes and 1.099 for three; lower is better.",
     "roc_auc": "the probability that a row of a class has a higher probability of it than a row of another: 0.5 is "
     "guessing, 1 is perfect.",
     "pr_auc": "the mean precision while a falling threshold finds more rows of a class: guessing has the share of the "
