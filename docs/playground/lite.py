@@ -34,7 +34,7 @@ SETTINGS = "@jupyterlite/pyodide-kernel-extension:kernel"
 NOTEBOOKS = "123"
 #: The first cell of each notebook: Graphviz as WebAssembly draws its graphs.
 RENDERER = """\
-# In the browser, Graphviz runs as WebAssembly, too.
+# Run this cell once; there is nothing to install here. (Graphviz runs as WebAssembly, too.)
 import js, pyodide.code, pyodide.ffi
 import microgrud.draw
 
