@@ -99,6 +99,15 @@ def test_predictions_that_are_far_off_or_not_finite_neither_stretch_nor_break_th
         assert all(abs(float(x)) < 2000 for x in re.findall(r"-?[\d.]+", "".join(paths(picture.svg(k), "c1"))))
 
 
+def test_the_curve_between_the_points_is_inside_the_picture_in_every_state() -> None:
+    humps = [lambda x: 1.2 * math.sin(math.pi * x), lambda x: -1.2 * math.sin(math.pi * x)]
+    picture = residuals(humps, [0.0, 1.0, 2.0], [0.0, 1.0, 0.0])
+    for k in range(2):
+        heights = [float(y) for y in re.findall(r" ([\d.]+)", paths(picture.svg(k), "c0")[0])]
+        assert 54.0 < min(heights) < 90.0  # the axis ends at 54 and 284
+        assert 240.0 < max(heights) < 284.0
+
+
 def test_dropout_is_off_while_a_state_is_read_and_on_again_afterwards() -> None:
     network = Sequential(Linear(1, 4, rng=0), Dropout(0.5, rng=0), Linear(4, 1, rng=1))
     picture = residuals(network, [1.0], [0.0])

@@ -45,6 +45,10 @@ class Residuals(States):
         self._labels = labels
         across = axis_of(self.xs)
         self._grid = [across.low + (across.high - across.low) * k / (_PLACES - 1) for k in range(_PLACES)]
+        low, high = min(self.ys), max(self.ys)
+        reach = _REACH * (high - low) or abs(low) or 1.0
+        self._limits = low - reach, high + reach
+        self._seen = [low, high]
         super().__init__("residuals", models)
 
     def errors(self, state: int = -1) -> list[float]:
@@ -67,7 +71,11 @@ class Residuals(States):
 
     def _evaluate(self, model: Model) -> tuple[list[float], list[float]]:
         predicted = [self._number(model, x) for x in self.xs]
-        return predicted, [outputs_between("residuals", model, x, 1)[0] for x in self._grid]
+        curve = [outputs_between("residuals", model, x, 1)[0] for x in self._grid]
+        low, high = self._limits
+        seen = [*self._seen, *(max(low, min(high, p)) for p in (*predicted, *curve) if math.isfinite(p))]
+        self._seen = [min(seen), max(seen)]
+        return predicted, curve
 
     def _number(self, model: Model, x: float) -> float:
         found = outputs("residuals", model(x))
@@ -82,11 +90,8 @@ class Residuals(States):
         return words + (f" ({counted(outside, 'prediction')} outside of the picture)" if outside else "")
 
     def _up(self) -> Axis:
-        """Return the vertical scale, the same for all states; predictions far outside do not stretch it."""
-        low, high = min(self.ys), max(self.ys)
-        reach = _REACH * (high - low) or abs(low) or 1.0
-        everything = [p for state in self._states for p in state[0] if math.isfinite(p)]
-        return axis_of([*self.ys, *(max(low - reach, min(high + reach, p)) for p in everything)])
+        """Return the vertical scale, which shows the curves of all states; those far outside do not stretch it."""
+        return axis_of(self._seen)
 
     def _axes(self, titled: bool) -> tuple[Axis, Axis]:
         up = self._up()
