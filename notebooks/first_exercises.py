@@ -224,6 +224,11 @@ def _value(answer: Any) -> None:
                 f"after backward() of {name} the grad of {name} itself is 0. "
                 "How fast does a number change with itself?"
             )
+        if not any(leaf.grad for leaf in leaves):
+            raise NotYetError(
+                f"after backward() of {name} every other grad is still 0. "
+                "Which nodes give their operands shares, and in which order?"
+            )
         for letter, leaf, grad in zip("abc", leaves, grads):
             _grad(f"{name} with a = 2, b = -0.3, c = 0.2", letter, leaf, grad, why)
     _shared(answer)
