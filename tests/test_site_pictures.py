@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from chromium import SITE, chromium, needs
+from test_player import seen_as
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.any_engine
@@ -101,12 +102,8 @@ def found(browser: Any, words: str, excerpts: int = 0) -> list[tuple[str, str]]:
         rows = browser.find_elements("css selector", "#search-results li")
         now = [row.text for row in rows]
         shown = browser.find_elements("css selector", f"#search-results li:nth-child(-n + {excerpts}) p.context")
-        if (
-            now
-            and now == seen
-            and len(shown) == excerpts
-            and "found" in browser.find_element("css selector", ".search-summary").text
-        ):
+        is_whole = now == seen and len(shown) == excerpts
+        if now and is_whole and "found" in browser.find_element("css selector", ".search-summary").text:
             return [(text.partition("\n")[0], text.partition("\n")[2]) for text in now]
         seen = now
         time.sleep(0.3)
@@ -128,3 +125,17 @@ def test_a_search_finds_what_explains_before_what_lists(tmp_path: Path) -> None:
         names = [title.split()[0] for title, _ in found(browser, "get_gradient_vector")]
         assert names[0] == "microgrud.nn.Module.get_gradient_vector"
         assert not any(name.endswith("get_gradient_vector") for name in names[1:])
+
+
+@pytest.mark.slow("starts a browser, 30 s for all pages")
+@needs("index.html")
+def test_no_page_is_wider_than_a_telephone(tmp_path: Path) -> None:
+    pages = [page for page in sorted(SITE.rglob("*.html")) if page.relative_to(SITE).parts[0] != "lite"]
+    assert len(pages) > 100
+    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    with chromium(tmp_path) as browser, seen_as(browser, 390, "reduce"):
+        found = {}
+        for page in pages:
+            browser.get(page.as_uri())
+            found[page.relative_to(SITE).as_posix()] = browser.execute_script(wide)
+    assert {page: pixels for page, pixels in found.items() if pixels > 0} == {}
