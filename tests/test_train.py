@@ -199,6 +199,18 @@ def test_evaluate_builds_no_graph_and_takes_models_of_plain_numbers() -> None:
     assert evaluate(lambda row: row[0], [[1.0], [3.0]], [0.0, 0.0], loss=squared_error) == (5.0, None)
 
 
+def test_predictions_may_be_texts() -> None:
+    def loss(prediction: str, target: int) -> float:
+        return float(prediction != ["left", "right"][target])
+
+    def rights(predictions: list[str], targets: list[int]) -> float:
+        return sum(prediction == "right" for prediction in predictions)
+
+    data: Any = [[-1.0], [2.0], [3.0]], [0, 1, 0]
+    found = evaluate(lambda row: "right" if row[0] > 0.0 else "left", *data, loss=loss, metric=rights)
+    assert found == (pytest.approx(1 / 3), 2.0)
+
+
 def test_metrics_see_plain_lists_for_several_outputs() -> None:
     def second(predictions: list[list[float]], targets: list[Any]) -> float:
         return predictions[0][1]

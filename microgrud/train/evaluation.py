@@ -112,4 +112,6 @@ def _detached(prediction: Any) -> Any:
         return prediction
     if hasattr(prediction, "tolist"):
         prediction = prediction.tolist()
-    return [_detached(x) for x in prediction] if isinstance(prediction, Sequence) else number(prediction)
+    if isinstance(prediction, Sequence) and not isinstance(prediction, str):  # whose items are texts again, without end
+        return [_detached(x) for x in prediction]
+    return number(prediction)
