@@ -120,6 +120,9 @@ def test_dropout_is_off_while_a_state_is_read_and_on_again_afterwards() -> None:
     assert (network.training, part.training) == (True, False)
     assert residuals(network.eval(), [1.0], [0.0]).errors() == picture.errors()
     assert not network.training
+    part.train()  # alone
+    assert residuals(network, [1.0], [0.0]).errors() == picture.errors()
+    assert (network.training, part.training) == (False, True)
 
 
 def test_fit_records_each_epoch() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ..common.arrays import unpacked
@@ -13,7 +12,7 @@ from ..common.checks import instance, whole
 from ..common.numbers import as_float, as_sequence, is_real_scalar
 from ..engine import Value
 from ..engine.grad_mode import without_graph
-from ..nn.module import Module, modules_of
+from ..nn.mode import mode
 from .picture import Picture
 
 #: A model: a function of a number or a row, or a Module.
@@ -84,7 +83,7 @@ class States(Picture):
         step = last + 1 if step is None else whole(0)(f"{self._where}: record: step", step)
         if step <= last:
             raise ValueError(f"{self._where}: record: step: expected a number above the last one, {last}, got {step}")
-        with _evaluating(model):
+        with mode(model, training=False):
             state = without_graph(lambda: self._evaluate(model))
         self._steps.append(step)
         self._states.append(state)
@@ -138,23 +137,6 @@ def _content(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:  # a variable that is not assigned yet
         return cell
-
-
-@contextmanager
-def _evaluating(model: Model) -> Iterator[None]:
-    """Set a module to evaluation mode, in which dropout does nothing; restore it and all below it at the end."""
-    if not isinstance(model, Module) or not model.training:
-        yield
-        return
-    before = [(module, module.training) for module in modules_of(model)]
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train()
-        for module, training in before:
-            if module.training != training:
-                module.training = training
 
 
 def outputs_between(where: str, model: Model, given: Any, count: int) -> list[float]:

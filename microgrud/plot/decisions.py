@@ -12,8 +12,9 @@ from ..common.numbers import as_float, as_sequence, is_real_scalar
 from ..engine.grad_mode import without_graph
 from ..engine.vectors import Vector
 from ..nn.layers import MLP
+from ..nn.mode import mode
 from ..train.batches import Samples, check_samples
-from ..train.evaluation import mode, number
+from ..train.evaluation import number
 from .axes import Axes, axes_for
 from .scales import LARGEST, drawable
 from .style import HATCH, hatch_ground, outline, style, undefined_patch

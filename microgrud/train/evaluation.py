@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from ..common.numbers import as_float
 from ..engine import Value
 from ..engine.grad_mode import without_graph
-from ..nn.module import Module, modules_of
+from ..nn.mode import mode
+from ..nn.module import Module
 from .batches import Samples, check_samples
 
 #: `loss(prediction, target)` gives the loss of one sample.
@@ -73,24 +73,6 @@ def score(metric: Metric | None, predictions: list[Any], targets: Sequence[Any])
     given = [copy.deepcopy(t) if isinstance(t, list) else t for t in targets]  # the metric may change them
     figure = as_float(number(metric([_detached(p) for p in predictions], given)), "metric: its result")
     return figure if math.isfinite(figure) else None
-
-
-@contextmanager
-def mode(model: Any, training: bool) -> Iterator[None]:
-    """Set a module to training or evaluation mode; restore it and all below it at the end."""
-    if not hasattr(model, "train") or not hasattr(model, "training"):
-        yield
-        return
-    before = model.training
-    below = [(module, module.training) for module in modules_of(model)] if isinstance(model, Module) else []
-    model.train(training)
-    try:
-        yield
-    finally:
-        model.train(before)
-        for module, flag in below:
-            if module.training != flag:  # setting it may run code of the class
-                module.training = flag
 
 
 def has_plain_mode(model: Any, parts: Iterable[Any]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from ..common.checks import POSITIVE, flag, one_of, optional, real, whole
 from ..engine import Value
 from ..engine.vectors import read_data
+from ..nn.mode import mode
 from ..optim.clipping import scale_gradients
 from ..optim.optimizer import Optimizer
 from ..optim.schedules import Schedule
@@ -20,7 +21,7 @@ from . import arguments
 from .batches import Samples, check_samples
 from .checkpoint import Checkpoint
 from .divergence import check_finite
-from .evaluation import Loss, Metric, mode, score
+from .evaluation import Loss, Metric, score
 from .events import Callback, TrainingEvent
 from .history import EpochRecord, History, RunningMeans
 from .interrupts import Interrupts

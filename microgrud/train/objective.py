@@ -14,13 +14,14 @@ from ..common.numbers import is_real_scalar
 from ..engine import Value, anomaly, topological_order
 from ..engine.grad_mode import is_recording
 from ..engine.vectors import Vector
+from ..nn.mode import mode
 from ..nn.module import Module
 from ..nn.sequential import trains_on_batches
 from ..tape.native import native_tape
 from ..tape.recorder import CompileError
 from .batches import Samples
 from .dependencies import Dependencies
-from .evaluation import Loss, has_plain_mode, mode, predict
+from .evaluation import Loss, has_plain_mode, predict
 from .history import History
 from .recorded import Measured, RecordedLoss, weighted_mean
 from .untrained import Untrained
