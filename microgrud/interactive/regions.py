@@ -74,7 +74,7 @@ class Regions(States):
             raise ValueError("regions: expected as many outputs at each place, at least one, got different numbers")
         self.classes = self.classes or self._classes(counts.pop())
         everything = [x for row in (at_points, *grid) for found in row for x in found]
-        self._probable = self._probable and -1 not in self.classes and _are_probabilities(model, everything)
+        self._probable = self._probable and -1 not in self.classes and are_probabilities(model, everything)
         return at_points, grid
 
     def _classes(self, count: int) -> list[int]:
@@ -246,7 +246,7 @@ def _class(label: Any) -> int:
     return int(number)
 
 
-def _are_probabilities(model: Model, numbers: list[float]) -> bool:
+def are_probabilities(model: Model, numbers: list[float]) -> bool:
     """Return whether the outputs of a model are probabilities: those of a sigmoid, or all of them between 0 and 1."""
     last = model.layers[-1].neurons[0] if isinstance(model, MLP) and len(model.layers[-1].neurons) == 1 else None
     if last is not None:

@@ -11,7 +11,7 @@ from ..common.checks import ANY, flag, instance, one_of, optional, real, whole
 from ..common.numbers import as_float, as_sequence, is_real_scalar
 from ..engine.grad_mode import without_graph
 from ..engine.vectors import Vector
-from ..nn.layers import MLP
+from ..interactive.regions import are_probabilities
 from ..nn.mode import mode
 from ..train.batches import Samples, check_samples
 from ..train.evaluation import number
@@ -186,7 +186,7 @@ def _scores(
         )
     classes = [-1, 1] if -1 in found else [0, 1]
     if threshold is None:
-        threshold = 0.5 if -1 not in found and _is_probability(model, outputs) else 0.0
+        threshold = 0.5 if -1 not in found and are_probabilities(model, outputs.ravel().tolist()) else 0.0
     return np.hstack([np.full_like(outputs, threshold), outputs]), classes
 
 
@@ -205,14 +205,6 @@ def _leads(scores: Vector) -> Vector:
     little = 1e-6 * smallest or smallest
     first = np.argmax(leads >= 0.0, axis=2)[:, :, None] == np.arange(scores.shape[2])
     return np.where(tied, np.where(first, little, -little), leads)
-
-
-def _is_probability(model: Any, outputs: Vector) -> bool:
-    if isinstance(model, MLP):
-        last = model.layers[-1].neurons[0]
-        return last.nonlin and last.activation.name == "sigmoid"
-    finite = outputs[np.isfinite(outputs)]
-    return bool(((finite >= 0.0) & (finite <= 1.0)).all())
 
 
 def _class(where: str, target: Any) -> int:
