@@ -23,7 +23,7 @@ OPTIONAL = [
     "nbclient",
     "nbformat",
 ]
-OPTIONAL += ["numpy", "openpyxl", "pandas", "scipy", "selenium", "sklearn", "tqdm", "typer"]
+OPTIONAL += ["numpy", "openpyxl", "pandas", "safetensors", "scipy", "selenium", "sklearn", "torch", "tqdm", "typer"]
 MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 
 if not {"hypothesis", "mpmath"} & set(MISSING):
