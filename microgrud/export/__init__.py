@@ -1,16 +1,20 @@
 """Trained models in the formats of other libraries.
 
 * `to_torch`, `from_torch`: modules of PyTorch; `torch_state_dict`, `load_torch_state_dict`: their parameters alone.
+* `to_safetensors`, `from_safetensors`: files of tensors, one for each layer.
 """
 
 from __future__ import annotations
 
+from .safetensors_files import from_safetensors, to_safetensors
 from .torch_models import load_torch_state_dict, to_torch, torch_state_dict
 from .torch_reading import from_torch
 
 __all__ = [
+    "from_safetensors",
     "from_torch",
     "load_torch_state_dict",
+    "to_safetensors",
     "to_torch",
     "torch_state_dict",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from .. import activations, functions
@@ -157,23 +157,39 @@ def blocks_of(part: Any, where: str, caller: str) -> dict[str, Block]:
 def blocks_below(module: Module, caller: str, where: str = "") -> dict[str, Block]:
     """Return the blocks of all modules of a model by name, such as `layers.0.weight`.
 
-    A parameter that a user-defined module holds itself is a block of its own, of shape ().
+    A parameter that a user-defined module holds itself is a block of its own, of shape (). A module at several places
+    is named by the first.
     """
     found: dict[str, Block] = {}
-    reached = {id(module)}
+    reached: set[int] = set()
     waiting: list[tuple[str, Any]] = [(where, module)]
     while waiting:
         place, item = waiting.pop()
         prefix = f"{place}." if place else ""
         if isinstance(item, Value):
             found[place] = Block([item], ())
+        elif id(item) in reached:
+            continue
         elif kind_of(item) in (None, MLP, Sequential):
-            held = leaves_and(Module, item, prefix)
-            waiting += [pair for pair in reversed(held) if id(pair[1]) not in reached]
-            reached |= {id(x) for _, x in held if isinstance(x, Module)}
+            waiting += reversed(leaves_and(Module, item, prefix))
         else:
             found |= {f"{prefix}{name}": block for name, block in blocks_of(item, place, caller).items()}
+        reached.add(id(item))
     return found
+
+
+def conflicts(blocks: Mapping[str, Block], numbers: Mapping[str, list[float]]) -> list[str]:
+    """Return the names of blocks that would set a shared parameter to another number than a block before does."""
+    first: dict[int, tuple[str, float]] = {}
+    found: dict[str, str] = {}
+    for name in [name for name in blocks if name in numbers]:
+        for value, number in zip(blocks[name].values, numbers[name]):
+            before, known = first.setdefault(id(value), (name, number))
+            if known != number and not (math.isnan(known) and math.isnan(number)):
+                found[name] = (
+                    f"{name} (expected the numbers of {before}, since the model holds the same parameters there)"
+                )
+    return list(found.values())
 
 
 def check_sharing(steps: list[Step], caller: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..common.missing import what_to_install
 from ..nn import BatchNorm1d, Dropout, Elementwise, Embedding, Layer, LayerNorm, Module, Neuron, PReLU
-from .steps import Block, Step, activation_of, blocks_of, check_sharing, is_trained, steps_of
+from .steps import Block, Step, activation_of, blocks_of, check_sharing, conflicts, is_trained, steps_of
 
 #: The buffer of a BatchNorm1d of torch that microgrud has not: it only matters without a momentum.
 COUNTER = "num_batches_tracked"
@@ -125,11 +125,7 @@ def load_torch_state_dict(model: Module, state: Mapping[str, Any]) -> None:
             numbers[name] = numbers_of(state[name], wanted[name].shape)
         except (TypeError, ValueError) as error:  # noqa: PERF203 - a tensor a layer
             wrong.append(f"{name} ({error})")
-    at_first: dict[int, str] = {}  # a module at several places has several names
-    for name in [name for name in wanted if name in numbers]:
-        first = at_first.setdefault(id(wanted[name].values[0]), name)
-        if numbers[name] != numbers.get(first):
-            wrong.append(f"{name} (expected the numbers of {first}, since the model holds the same module there)")
+    wrong += conflicts(wanted, numbers)
     missing = [name for name in wanted if name not in state]
     unexpected = [str(name) for name in state if name not in wanted and name not in counters]
     problems = {"missing": missing, "unexpected": unexpected, "wrong": wrong}

@@ -92,7 +92,7 @@ def read_model(path: str | os.PathLike[str]) -> StoredModel:
         for parameter, number in state.items():
             check_entry(f"state.{parameter}", number, NUMBER)
         if arguments is not None:
-            count = _checked_count("architecture", architecture)
+            count = checked_parameter_count("architecture", architecture)
             if count != len(state):
                 raise ValueError(f"architecture: it has {count} parameters, and state has {len(state)}")
     except (ValueError, RecursionError) as error:
@@ -127,7 +127,7 @@ _DOCUMENT: Form = {
 }
 
 
-def _checked_count(where: str, architecture: Any) -> int:
+def checked_parameter_count(where: str, architecture: Any) -> int:
     """Return how many numbers the state of a module has; raise a ValueError unless its entries are as they should be.
 
     The count is compared with the numbers that the file holds before a module of that size is made.
@@ -138,7 +138,7 @@ def _checked_count(where: str, architecture: Any) -> int:
     if name != "Sequential":
         return parameter_count(name, arguments)
     layers = enumerate(arguments["layers"])
-    return sum(_checked_count(f"{where}.arguments.layers[{k}]", x) for k, x in layers if type(x) is not str)
+    return sum(checked_parameter_count(f"{where}.arguments.layers[{k}]", x) for k, x in layers if type(x) is not str)
 
 
 def parameter_count(name: str, arguments: Mapping[str, Any]) -> int:

@@ -220,7 +220,7 @@ number, got an object of type list)
         problems = {"missing": missing, "unexpected": unexpected} if strict else {}
         problems["misshapen"] = misshapen
         if any(problems.values()):
-            listed = "; ".join(f"{kind}: {_shortened(names)}" for kind, names in problems.items() if names)
+            listed = "; ".join(f"{kind}: {shortened(names)}" for kind, names in problems.items() if names)
             raise ValueError(f"{type(self).__name__}.load_state_dict: {listed}")
         for name, number in numbers.items():
             parameters[name].data = number
@@ -348,7 +348,8 @@ def _refuse_numbers(module: Module) -> None:
         )
 
 
-def _shortened(names: Sequence[str], most: int = 10) -> str:
+def shortened(names: Sequence[str], most: int = 10) -> str:
+    """Return the first of some names, and how many more there are."""
     text = ", ".join(names[:most])
     return f"{text}, and {len(names) - most} more" if len(names) > most else text
 
@@ -439,7 +440,16 @@ def _named(module: Module, prefix: str, seen: dict[int, Module]) -> Named:
 
 def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str, Any]) -> None:
     """Write a module to a model file, with `extra` content that JSON can hold; see `Module.save`."""
-    name, state = type(module).__name__, module.state_dict()
+    state = module.state_dict()
+    write_model(path, type(module).__name__, arguments_of(module), state, extra)
+
+
+def arguments_of(module: Module) -> dict[str, Any] | None:
+    """Return the arguments that make such a module again, as files hold them; None for a user-defined class.
+
+    Raises:
+        ValueError: if its layers were changed, or an activation is a user-defined function.
+    """
     try:
         # The class itself must say with which arguments it makes such a module again: a subclass may take others.
         arguments = module._arguments() if "_arguments" in vars(type(module)) else None  # type: ignore[attr-defined]
@@ -448,10 +458,11 @@ def save_module(path: str | os.PathLike[str], module: Module, extra: Mapping[str
         same = False
     if not same:
         raise ValueError(
-            f"{name}: its layers were changed after it was made, so that a file cannot say how to make it again; "
-            "define a subclass of Module whose constructor makes these layers, and save an instance of it"
+            f"{type(module).__name__}: its layers were changed after it was made, so that a file cannot say how to "
+            "make it again; define a subclass of Module whose constructor makes these layers, and save an instance of "
+            "it"
         )
-    write_model(path, name, arguments, state, extra)
+    return arguments
 
 
 def _have_same_structure(one: Module, other: Module) -> bool:
