@@ -231,7 +231,9 @@ def test_what_scikit_learn_has_not_is_named(make: Callable[[], Any], classes: An
 
 
 def test_settings_are_those_of_the_estimator() -> None:
-    assert to_sklearn(Linear(2, 1), alpha=0.5, random_state=7).get_params()["alpha"] == 0.5
+    defaults = MLPRegressor(hidden_layer_sizes=(), alpha=0.5).get_params()
+    assert to_sklearn(Linear(2, 1), alpha=0.5).get_params() == defaults
+    assert to_sklearn(Linear(2, 1), random_state=7).random_state == 7
     with pytest.raises(ValueError, match="Invalid parameter 'alfa'"):
         to_sklearn(Linear(2, 1), alfa=0.5)
     with pytest.raises(ValueError, match="activation: expected no such argument, since the model determines it"):

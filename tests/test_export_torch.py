@@ -49,7 +49,7 @@ def tensor(rows: Any) -> Any:
 def same(model: Module, module: Any, rows: list[list[float]] = ROWS) -> bool:
     """Return whether both compute the same for some rows, to rounding."""
     ours = tensor(numbers(model(rows))).reshape(len(rows), -1)
-    return torch.allclose(module(tensor(rows)), ours, rtol=1e-12, atol=1e-13)
+    return torch.allclose(module(tensor(rows)), ours, rtol=1e-12, atol=1e-12)
 
 
 # --- to torch and back ------------------------------------------------------------------------------------------------
@@ -97,6 +97,7 @@ def test_random_networks_come_back_bit_for_bit(seed: int) -> None:
     assert back.training is model.training
     row = [random.Random(seed).gauss(0.0, 1.0) for _ in range(inputs_of(model))]
     assert numbers(back(row)) == numbers(model(row))
+    assert same(model, module, [row])
 
 
 @given(numbers=st.tuples(*[st.floats()] * 3))
@@ -169,6 +170,8 @@ def test_mode_and_dropout_are_carried() -> None:
     assert (module.training, module[0].training, module[1].training, module[1].p) == (True, True, False, 0.25)
     back = from_torch(module)
     assert (back.training, [layer.training for layer in back.layers]) == (True, [True, False, True])  # type: ignore[union-attr]
+    mlp = from_torch(to_torch(MLP(3, [2, 1]).eval()))
+    assert not any(module.training for module in [mlp, *mlp.layers, *mlp.layers[0].neurons])  # type: ignore[union-attr]
     back = from_torch(to_torch(model.eval()))
     assert [layer.training for layer in [back, *back.layers]] == [False] * 4  # type: ignore[union-attr]
 
@@ -344,6 +347,7 @@ def tied() -> Any:
         (lambda: nn.Linear(2, 2, dtype=torch.complex64), ValueError, "got torch.complex64"),
         (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), TypeError, "got a ParametrizedLinear"),
         (hooked, ValueError, "got one with forward hooks"),
+        (lambda: nn.Sequential(nn.Linear(2, 1), nn.Softmax(-1)), ValueError, "softmax needs at least 2 outputs, got 1"),
         (halved, ValueError, "expected requires_grad of all its parameters or of none"),
         (tied, ValueError, "got two that share one; put the same module at both places"),
     ],
@@ -384,6 +388,17 @@ def sharing() -> Module:
     return model
 
 
+class Doubler(Neuron):
+    def __call__(self, x: Any) -> Any:
+        return 2.0 * super().__call__(x)
+
+
+def with_a_neuron_of_its_own() -> Module:
+    model = Linear(2, 2)
+    model.neurons[1] = Doubler(2, nonlin=False)
+    return model
+
+
 def with_a_number() -> Module:
     model = Linear(2, 2)
     model.neurons[0].w[1] = 0.5  # type: ignore[call-overload]
@@ -412,6 +427,7 @@ def with_a_forward() -> Module:
         (partly_frozen, ValueError, r"layers\.0: .*got one with some frozen neurons"),
         (sharing, ValueError, r"layers\.0: weight: expected parameters of this module alone"),
         (with_a_number, ValueError, r"weight: expected \(2, 2\) parameters, each a Value"),
+        (with_a_neuron_of_its_own, ValueError, "model: expected neurons of class Neuron, got those of a subclass"),
         (with_a_forward, TypeError, "got a Sequential, whose forward is a program of its own"),
     ],
 )

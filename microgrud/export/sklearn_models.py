@@ -99,7 +99,7 @@ def from_sklearn(estimator: Any) -> MLP:
     >>> import numpy as np
     >>> from sklearn.neural_network import MLPClassifier
     >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), ["no", "no", "yes", "yes"]
-    >>> estimator = MLPClassifier((2,), random_state=1).partial_fit(X, y, ["no", "yes"])
+    >>> estimator = MLPClassifier((2,), random_state=1).partial_fit(X, y, classes=["no", "yes"])
     >>> model = from_sklearn(estimator)
     >>> model
     MLP of [Layer of [ReLUNeuron(1), ReLUNeuron(1)], Layer of [SigmoidNeuron(2)]]

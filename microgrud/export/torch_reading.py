@@ -191,7 +191,7 @@ def _as_mlp(readings: list[_Reading]) -> MLP | None:
         and len({arguments["bias"] for arguments in given}) == 1
         and [arguments["nin"] for arguments in given[1:]] == nouts[:-1]
         and not {*hidden} & OVER_OUTPUTS.keys()
-        and (output not in OVER_OUTPUTS or (output in ("softmax", "log_softmax") and nouts[-1] > 1))
+        and output not in ("softmin", "glu")
     )
     if not is_mlp:
         return None
