@@ -172,8 +172,8 @@ def test_an_estimator_with_more_than_a_network_is_refused() -> None:
     X, y = load_diabetes(return_X_y=True)
     plain: dict[str, Any] = {"scale_inputs": False, "blend_linear": False, "max_iter": 2, "random_state": 0}
     for changed, message in (
-        ({"scale_inputs": True, "pieces": 0}, "with scale_inputs=False, got an encoding of the inputs"),
-        ({"n_estimators": 2}, "with n_estimators=1, got 2"),
+        ({"scale_inputs": True, "pieces": 0}, "expected scale_inputs=False, got an encoding of the inputs"),
+        ({"n_estimators": 2}, "expected n_estimators=1, got 2; an MLP of scikit-learn is one network"),
         ({"activation": "gelu"}, "activation: expected one of linear, sigmoid, tanh, relu for all .*got gelu"),
         ({"activation": lambda x: x * x}, "activation: .*got Custom"),
     ):
@@ -182,7 +182,7 @@ def test_an_estimator_with_more_than_a_network_is_refused() -> None:
             to_sklearn(trained)
     blended = ours.MLPRegressor((4,), **{**plain, "blend_linear": True}).fit(X, y)
     assert blended.network_share_ < 1.0
-    with pytest.raises(ValueError, match="with blend_linear=False, got a share of .* of linear models"):
+    with pytest.raises(ValueError, match="expected blend_linear=False, got a share of .* of linear models"):
         to_sklearn(blended)
     with pytest.raises(NotFittedError):
         to_sklearn(ours.MLPRegressor())

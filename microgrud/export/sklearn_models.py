@@ -38,7 +38,7 @@ def to_sklearn(model: Any, classes: Sequence[Any] | None = None, **settings: Any
 
     Raises:
         ImportError: without scikit-learn.
-        TypeError, ValueError: for a model that scikit-learn has not, and for classes that do not fit its outputs; the
+        TypeError, ValueError: for a model that scikit-learn lacks, and for classes that do not fit its outputs; the
             message names what it is.
 
     >>> model = MLP(2, [3, 1], activation="tanh", rng=0)
@@ -194,7 +194,7 @@ def _of_estimator(estimator: Any) -> tuple[list[Array], list[Array], str, str, A
         (f"blend_linear=False, got a share of {1.0 - share:.2g} of linear models", share == 1.0),
     ):
         if not fits:
-            raise ValueError(f"to_sklearn: expected an estimator with {wanted}, which scikit-learn's MLPs have not")
+            raise ValueError(f"to_sklearn: expected {wanted}; an MLP of scikit-learn is one network of plain columns")
     layers = arrays_of(estimator.networks_[0])
     weights, biases = [layer.weights.copy() for layer in layers], [layer.biases.copy() for layer in layers]
     hidden = _hidden([layer.activation.name or layer.activation.label for layer in layers[:-1]])

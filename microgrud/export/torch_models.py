@@ -9,7 +9,7 @@ from ..common.missing import what_to_install
 from ..nn import BatchNorm1d, Dropout, Elementwise, Embedding, Layer, LayerNorm, Module, Neuron, PReLU
 from .steps import Block, Step, activation_of, blocks_of, check_sharing, conflicts, is_trained, steps_of
 
-#: The buffer of a BatchNorm1d of torch that microgrud has not: it only matters without a momentum.
+#: The buffer of a BatchNorm1d of torch that microgrud lacks: it only matters without a momentum.
 COUNTER = "num_batches_tracked"
 
 

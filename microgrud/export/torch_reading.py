@@ -38,7 +38,7 @@ def from_torch(module: Any) -> MLP | Sequential:
     Raises:
         ImportError: without torch.
         TypeError: for any other module; the message names the first and its place.
-        ValueError: for an option that microgrud has not, for hooks, for modules that share a tensor, and for modules of
+        ValueError: for an option that microgrud lacks, for hooks, for modules that share a tensor, and for modules of
             which only some parameters are frozen.
 
     >>> import torch
@@ -86,7 +86,7 @@ def _flattened(torch: Any, module: Any, where: str) -> list[tuple[str, Any]]:
 
 
 def _read(module: Any, place: str) -> _Reading:
-    """Return the reading of one module; raise for what microgrud has not."""
+    """Return the reading of one module; raise for what microgrud lacks."""
     from .torch_activations import CLASSES, Function
 
     name = type(module).__name__
@@ -102,7 +102,7 @@ def _read(module: Any, place: str) -> _Reading:
     known = next((ours for ours, (theirs, _) in CLASSES.items() if theirs == name), None)
     if known is None:
         names = sorted([*_LAYERS, *(theirs for theirs, _ in CLASSES.values())])
-        raise TypeError(f"{place}: expected one of {', '.join(names)}, got a {name}, which microgrud has not")
+        raise TypeError(f"{place}: expected one of {', '.join(names)}, got a {name}, which microgrud lacks")
     options = CLASSES[known][1]
     if name == "LeakyReLU" and module.negative_slope != options["negative_slope"]:
         return _Reading(PReLU(init=module.negative_slope).freeze().train(module.training))
