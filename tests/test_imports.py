@@ -19,7 +19,8 @@ ROOT = Path(microgrud.__file__).parent
 #: The packages and modules at the top level, from the ground floor up. (When `engine.native` loads the C engine, that
 #: finds the rules in Python by name, `_native/src/engine/layout.h`; its stub takes types of the engine.)
 FLOORS = ["version", "common", "engine", "_native", "copying", "typing", "functions", "special", "activations"]
-FLOORS += ["autodiff", "losses", "nn", "optim", "tape", "testing", "distributed", "train", "draw", "interactive", "plot", "tables"]
+FLOORS += ["autodiff", "losses", "nn", "optim", "tape", "testing", "distributed", "train", "draw", "interactive"]
+FLOORS += ["plot", "tables"]
 FLOORS += ["sklearn", "export", "cli", "__main__"]
 #: Modules that may import by a name in a string: the extensions in C, functions named in a pickle, and what the package
 #: root imports at its first use.
