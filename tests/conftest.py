@@ -21,8 +21,8 @@ ANY_ENGINE = """
     accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli* code_lines
     contributing draw* elementary evaluation exercises explain export* files history imports initializers
     interactive_edges interactive_javascript interactive_pictures interactive_states interactive_widgets lite modelfile
-    notebooks package pictures player playground plot_* predicting preparation* pyodide reading* release report schedules site sklearn*
-    stored strategies table* writing
+    notebooks package pictures player playground plot_* predicting preparation* pyodide reading* release report
+    schedules site sklearn* stored strategies table* writing
 """.split()
 
 

@@ -125,23 +125,27 @@ def notes_on_spelling(column: str, names: Mapping[str, str]) -> Iterator[str]:
 class Names:
     """Known names of categories or classes, found by any of their spellings.
 
+    Attributes:
+        exact: the name for each of their forms, as `spelled` gives them.
+        by_case: the name for each form in small letters, unless `exact` has the form.
+
     >>> [Names(["red", "True"]).find(text) for text in ("RED", " red", "1.0", "blue")]
     ['red', 'red', 'True', None]
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self.names = list(names)
-        self._exact = {spelled(name): name for name in self.names}
-        self._by_case: dict[str, str] = {}
-        for form, name in self._exact.items():
-            self._by_case.setdefault(form.casefold(), name)
+        self.exact = {spelled(name): name for name in self.names}
+        self.by_case: dict[str, str] = {}
+        for form, name in self.exact.items():
+            self.by_case.setdefault(form.casefold(), name)
         for word, digit in (("True", "1"), ("False", "0")):
-            if word in self._exact:
-                self._by_case.setdefault(digit, word)
-            if digit in self._exact and self._exact.keys() <= {"0", "1"}:
-                self._by_case.setdefault(word.lower(), self._exact[digit])
+            if word in self.exact:
+                self.by_case.setdefault(digit, word)
+            if digit in self.exact and self.exact.keys() <= {"0", "1"}:
+                self.by_case.setdefault(word.lower(), self.exact[digit])
 
     def find(self, text: str) -> str | None:
         """Return the name of which `text` is a spelling, or None."""
         form = spelled(text)
-        return self._exact.get(form) or self._by_case.get(form.casefold())
+        return self.exact.get(form) or self.by_case.get(form.casefold())
