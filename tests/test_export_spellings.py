@@ -6,12 +6,12 @@ import pytest
 from arrays import np
 from hypothesis import example, given, settings, strategies as st
 
+from microgrud.export.spellings import category_patterns, missing_pattern
 from microgrud.tables.spelling import Names, grouped
 from microgrud.tables.table import MISSING
 
-onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-from microgrud.export.spellings import category_patterns, missing_pattern  # noqa: E402
+pytest.importorskip("onnx")
 
 #: Texts of which categories and cells are made: words, numbers, moments, letters with two cases or of several letters.
 PIECES = ["red", "Red", "STRASSE", "straße", "ﬁne", "fine", "a", "A", "1"]

@@ -1,4 +1,4 @@
-"""The commands: `microgrud train`, `microgrud predict` and `microgrud show`.
+"""The commands: `microgrud train`, `microgrud predict`, `microgrud show` and `microgrud export`.
 
 Every error in the user's input (an option, a table, a model file) gives one line on stderr, and exit code 2.
 """
@@ -24,6 +24,7 @@ from ..tables.table import Table, TableError, closest, counted, iris_table, list
 from ..tables.writing import to_csv, write_table
 from ..version import __version__
 from .describing import description, document
+from .exporting import FORMATS, export_model
 from .loading import held_interrupts
 from .output import check_output
 from .predicting import Predictor, complete_rows, kept_columns, scores_of
@@ -277,6 +278,27 @@ def show(
     with _details_of(model):
         text = "\n".join(description(predictor))
     print(encodable(text))
+
+
+@app.command(short_help="Write a model in the format of another library.")
+def export(
+    model: Annotated[
+        Path,
+        Argument(
+            metavar="MODEL",
+            help="The folder of a run, the model.json in it, or a model file of a network, as its save writes it.",
+        ),
+    ],
+    to: Annotated[str, Option(metavar="FORMAT", help=f"The format: {FORMATS}.")],
+    out: Annotated[Path | None, Option(help="File to write.  [default: next to the model]")] = None,
+) -> None:
+    """Write MODEL in the format of another library.
+
+    ONNX holds a run with its preparation: an input for each column of the table, classes with their probabilities or a
+    number as outputs; before it is written, it is compared with the model in onnxruntime. The other formats hold a
+    network alone.
+    """
+    print(f"model for {to}: {export_model(model, to, out)}")
 
 
 @contextmanager

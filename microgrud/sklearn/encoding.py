@@ -79,7 +79,7 @@ class Encoding:
         return len(self.edges) + sum(max(0, len(edges) - 1) for edges in self.edges)
 
     @property
-    def _pieces(self) -> tuple[Any, Vector, Vector]:
+    def pieces(self) -> tuple[Any, Vector, Vector]:
         """For each piece: its column, its lower edge, and its width."""
         pieces = [max(0, len(edges) - 1) for edges in self.edges]
         lower = [edges[:-1] for edges in self.edges]
@@ -95,7 +95,7 @@ class Encoding:
         """Return the encoded inputs: first one for each column, then the pieces of the first column, and so on."""
         standard = self.standard(columns)
         parts = [drawn_in(standard)]
-        sources, starts, widths = self._pieces
+        sources, starts, widths = self.pieces
         with np.errstate(over="ignore"):  # far outside of a narrow piece, which clip corrects
             shares = (standard[:, sources] - starts) / widths
         parts.append(2.0 * np.clip(shares, 0.0, 1.0, out=shares) - 1.0)

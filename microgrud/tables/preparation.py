@@ -141,7 +141,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             TableError: if columns are missing; it names all of them.
         """
-        reads = self._read(X)
+        reads = self.read(X)
         for plan, column, reading in reads:
             if isinstance(plan, (NumberPlan, DatePlan)) and len(reading.odd) and reading.odd.all():
                 example = f"e.g. {shortened(column.texts[0])}: {plan.odd}"
@@ -154,11 +154,11 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             TableError: as `transform` does.
         """
-        return _remarks(self._read(X), self._figures)
+        return _remarks(self.read(X), self._figures)
 
     def transform_and_remark(self, X: Any) -> tuple[Vector, list[str]]:
         """Return the result of `transform` and of `remarks`, in the time of one."""
-        reads = self._read(X)
+        reads = self.read(X)
         return self._figures.transform(reads), _remarks(reads, self._figures)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray[Any, Any]:
@@ -217,7 +217,12 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             wrong.append(f"decimal: expected '.' or ',', got {self.decimal!r}")
         return wrong
 
-    def _read(self, X: Any) -> list[Read]:
+    def read(self, X: Any) -> list[Read]:
+        """Return for each column that is used its plan for these cells, the column, and what the plan reads there.
+
+        Raises:
+            TableError: as `transform` does.
+        """
         check_is_fitted(self, "columns_")
         frame = _frame(X)
         places = {str(name): position for position, name in enumerate(frame.columns)}

@@ -1,0 +1,147 @@
+"""Trained models of tables as ONNX: the graph with its documentation, and the comparison with the model."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..engine.vectors import Vector
+from ..sklearn.classifier import MLPClassifier
+from ..version import __version__
+from .check_rows import rows_of_columns, rows_of_numbers
+from .onnx_estimators import LABEL, NUMBER, PROBABILITY, add_estimator
+from .onnx_nodes import Graph
+from .onnx_tables import add_preparation
+from .table_inputs import MATRIX, TAKES, column_inputs, used_plans
+from .trained import TrainedModel, trained_model
+
+#: The largest difference between the model and the graph, for probabilities of 1 and numbers of the target's deviation.
+_TOLERANCE = 1e-12
+_ROWS = 500
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def trained_to_onnx(model: Any) -> Any:
+    """Return the checked ONNX model of a trained model; see `to_onnx`."""
+    trained = trained_model("to_onnx", model)
+    graph = Graph()
+    if trained.preparation is None:
+        columns = _finite(graph, graph.input(MATRIX, np.float64, trained.network.n_features_in_))
+    else:
+        _check_names(trained)
+        columns = add_preparation(graph, trained.preparation)
+    add_estimator(graph, trained.network, columns, trained.classes)
+    made = graph.model(_metadata(trained))
+    _compare(made, trained)
+    return made
+
+
+def _finite(graph: Graph, columns: str) -> str:
+    """Return the columns with NaN in each row that has a number that is not finite, which the estimator refuses."""
+    none = graph.add("Mul", columns, graph.constant(np.array(0.0)))
+    return graph.add("Add", columns, graph.add("ReduceSum", none, graph.constant(np.array([1])), keepdims=1))
+
+
+def _check_names(trained: TrainedModel) -> None:
+    """Raise a ValueError that names all columns whose names no input can have."""
+    assert trained.preparation is not None
+    names = [plan.name for plan in used_plans(trained.preparation)]
+    if wrong := [name for name in names if not name or name in (LABEL, NUMBER, PROBABILITY)]:
+        raise ValueError(
+            f"to_onnx: columns: expected names that inputs can have, got {', '.join(map(repr, wrong))}, "
+            f"{'which is empty' if wrong == [''] else 'which outputs have'}; rename them in the table and train again"
+        )
+
+
+def _metadata(trained: TrainedModel) -> dict[str, str]:
+    """Return what a reader of the file needs to know, as texts by name."""
+    found = {"microgrud": __version__}
+    if trained.target:
+        found["target"] = trained.target
+    if isinstance(trained.network, MLPClassifier):
+        labels = trained.network.classes_.tolist() if trained.classes is None else list(trained.classes)
+        found["classes"] = json.dumps(labels, ensure_ascii=False)
+    if trained.preparation is not None:
+        takes = {plan.name: TAKES[plan.kind] for plan in used_plans(trained.preparation)}
+        found["inputs"] = json.dumps(takes, ensure_ascii=False)
+    return found
+
+
+def _compare(made: Any, trained: TrainedModel) -> None:
+    """Run the graph in onnxruntime on rows that try every part of it, and compare it with the model.
+
+    Raises:
+        ValueError: if they differ.
+    """
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    rows: Any
+    if trained.preparation is None:
+        rows = rows_of_numbers(trained.network, _ROWS)
+        tries: list[dict[str, Any]] = [{MATRIX: rows}]
+    else:
+        rows = rows_of_columns(trained.preparation, _ROWS)
+        read = column_inputs(trained.preparation, rows)
+        texts = {name: rows[[name]].to_numpy() for name, x in read.items() if x.dtype == object}
+        tries = [read, {**read, **texts}]  # categories in the spellings of training, and in those of the cells
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # on columns of which no cell can be read
+        prepared = rows if trained.preparation is None else trained.preparation.transform(rows)
+    answered, wanted = _answers(trained, prepared)
+    for inputs in tries:
+        found = [each[answered] for each in session.run(None, inputs)]
+        _check_close(found[-1], wanted, trained)
+        if isinstance(trained.network, MLPClassifier):
+            _check_labels(found[0], wanted, trained)
+
+
+def _answers(trained: TrainedModel, rows: Vector) -> tuple[Flags, Vector]:
+    """Return which rows the estimator answers, and the probabilities of all classes for them, or numbers."""
+    network = trained.network
+    predict = network.predict_proba if isinstance(network, MLPClassifier) else network.predict
+    answered = np.ones(len(rows), bool)
+    try:
+        found = predict(rows)
+    except ValueError:  # an output for a far row is not finite
+        answered = np.array([_is_answered(predict, row[None]) for row in rows])
+        found = predict(rows[answered])
+    found = found.reshape(len(found), -1)
+    if trained.classes is None:
+        return answered, found
+    probabilities = np.zeros((len(found), len(trained.classes)))
+    probabilities[:, [list(trained.classes).index(str(label)) for label in network.classes_]] = found
+    return answered, probabilities
+
+
+def _is_answered(predict: Callable[[Vector], Vector], row: Vector) -> bool:
+    try:
+        predict(row)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_close(found: Vector, wanted: Vector, trained: TrainedModel) -> None:
+    unit: Any = 1.0
+    if not isinstance(trained.network, MLPClassifier):
+        unit = np.maximum(trained.network.target_scale_.deviation, np.abs(wanted))
+    far = np.abs(found - wanted) / unit
+    if not far.max() <= _TOLERANCE:
+        raise ValueError(
+            f"to_onnx: expected the answers of the model within {_TOLERANCE:g} in onnxruntime, got one that differs by "
+            f"{far.max():.1e}; nothing was written, report this as a bug"
+        )
+
+
+def _check_labels(found: Any, wanted: Vector, trained: TrainedModel) -> None:
+    labels = np.array(trained.network.classes_ if trained.classes is None else trained.classes)
+    highest = np.sort(wanted, axis=1)
+    clear = highest[:, -1] - highest[:, -2] > 2.0 * _TOLERANCE
+    expected = labels[wanted.argmax(axis=1)]
+    if (found[clear].astype(str) != expected[clear].astype(str)).any():
+        raise ValueError("to_onnx: expected the classes of the model, got others; nothing was written, report this")
