@@ -216,7 +216,7 @@ def test_what_cannot_be_exported_is_an_error_before_anything_is_written(tmp_path
     own = MLPClassifier(**{**QUICK, "activation": lambda x: x * x}).fit(*load_wine(return_X_y=True))
     own.network_share_ = 1.0
     for model, kind, message in [
-        (taken, ValueError, "got 'output_label', 'variable', which outputs have"),
+        (taken, ValueError, "got 'output_label', 'variable', which are empty, of outputs, or"),
         (scaled, TypeError, "got the steps StandardScaler, MLPClassifier"),
         (MLPClassifier(), NotFittedError, "not fitted"),
         (StandardScaler(), TypeError, "got StandardScaler"),

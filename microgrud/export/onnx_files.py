@@ -29,10 +29,10 @@ def to_onnx(model: Any, path: str | os.PathLike[str]) -> None:
         path: the file to write.
 
     Classifiers have the outputs `output_label` (rows,) and `output_probability` (rows, classes), in the order of
-    `classes` in the file's metadata; regressors have `variable` (rows, numbers). All numbers are doubles. Categories
-    may be spelled as in a table for `microgrud predict`: letter case, spaces, leading zeros and final zeros of decimals
-    do not count, and `NA` is missing as an empty text is. A row of `X` with a number that is not finite, which an
-    estimator refuses, has NaN for an answer.
+    `classes` in the file's metadata; labels that are no whole numbers are texts. Regressors have `variable` (rows,
+    numbers). All numbers are doubles. Categories may be spelled as in a table for `microgrud predict`: letter case,
+    spaces, leading zeros and final zeros of decimals do not count, and `NA` is missing as an empty text is. A row of
+    `X` with a number that is not finite, which an estimator refuses, has NaN for an answer.
 
     Raises:
         ImportError: without onnx and onnxruntime.

@@ -11,6 +11,8 @@ from ..nn.activations import Activation
 
 #: The version of ONNX's operators, the first with RegexFullMatch, and of its files.
 _OPSET, _IR = 20, 9
+#: The beginning of the names of all tensors but inputs and outputs.
+PREFIX = "microgrud/"
 _KINDS: dict[type, int] = {np.float64: TensorProto.DOUBLE, np.int64: TensorProto.INT64, np.str_: TensorProto.STRING}
 
 
@@ -31,7 +33,7 @@ class Graph:
         self._constants: list[Any] = []
 
     def _name(self) -> str:
-        return f"microgrud/{len(self._nodes) + len(self._constants)}"
+        return f"{PREFIX}{len(self._nodes) + len(self._constants)}"
 
     def kind(self, dtype: type) -> int:
         """Return ONNX's number of a type, for Cast."""

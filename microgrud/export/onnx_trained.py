@@ -14,7 +14,7 @@ from ..sklearn.classifier import MLPClassifier
 from ..version import __version__
 from .check_rows import rows_of_columns, rows_of_numbers
 from .onnx_estimators import LABEL, NUMBER, PROBABILITY, add_estimator
-from .onnx_nodes import Graph
+from .onnx_nodes import PREFIX, Graph
 from .onnx_tables import add_preparation
 from .table_inputs import MATRIX, TAKES, column_inputs, used_plans
 from .trained import TrainedModel, trained_model
@@ -50,10 +50,11 @@ def _check_names(trained: TrainedModel) -> None:
     """Raise a ValueError that names all columns whose names no input can have."""
     assert trained.preparation is not None
     names = [plan.name for plan in used_plans(trained.preparation)]
-    if wrong := [name for name in names if not name or name in (LABEL, NUMBER, PROBABILITY)]:
+    taken = {"", LABEL, NUMBER, PROBABILITY}
+    if wrong := [name for name in names if name in taken or name.startswith(PREFIX)]:
         raise ValueError(
-            f"to_onnx: columns: expected names that inputs can have, got {', '.join(map(repr, wrong))}, "
-            f"{'which is empty' if wrong == [''] else 'which outputs have'}; rename them in the table and train again"
+            f"to_onnx: columns: expected names that inputs can have, got {', '.join(map(repr, wrong))}, which are "
+            f"empty, of outputs, or begin with {PREFIX!r}; rename them in the table and train again"
         )
 
 
