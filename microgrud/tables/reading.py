@@ -65,7 +65,7 @@ def read_table(
             tables.append((each, _read(each, delimiter, header, encoding, known)))
         except TableError as error:  # noqa: PERF203
             problems.append(str(error))
-    problems += _differences(tables)
+    problems += differences([(name, table.columns) for name, table in tables])
     if problems:
         raise TableError("\n".join(problems))
     return _joined(tables) if len(tables) > 1 else tables[0][1]
@@ -92,13 +92,17 @@ def _read(
     return Table(stem(path), cells, notes, numbers, rows.delimiter)
 
 
-def _differences(tables: Sequence[tuple[str, Table]]) -> list[str]:
-    """Return a line for each table whose columns are not those of the first."""
+def differences(named: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Return a line for each table whose columns are not those of the first, given its path and its columns.
+
+    >>> differences([("a.csv", ["x", "y"]), ("b.csv", ["y", "z"])])
+    ["b.csv: expected the columns of a.csv; lacks 'x' and also has 'z'; make the columns the same"]
+    """
     problems = []
-    for path, table in tables[1:]:
-        first, expected = tables[0]
-        lacking = [name for name in expected.columns if name not in table.columns]
-        extra = [name for name in table.columns if name not in expected.columns]
+    for path, columns in named[1:]:
+        first, expected = named[0]
+        lacking = [name for name in expected if name not in columns]
+        extra = [name for name in columns if name not in expected]
         found = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"also has {listed(extra)}"] * bool(extra)
         if found:
             expectation = f"{path}: expected the columns of {first}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -36,16 +36,40 @@ def read_parquet(name: str, data: bytes, notes: list[str]) -> pd.DataFrame:
         rows, columns = file.metadata.num_rows, file.metadata.num_columns
         if rows * columns > _MOST_CELLS:
             raise ValueError(f"{rows} rows of {columns} columns; expected at most {_MOST_CELLS} cells")
-        table = file.read().replace_schema_metadata()  # pandas keeps its index there
-        nested = [field.name for field in table.schema if field.type.num_fields]
-        frame = table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
+        table = file.read()
+        frame, nested = frame_of_arrow(table), nested_columns(table.schema)
     except Exception as error:  # of pyarrow or pandas, by how the file is damaged
-        why = " ".join(str(error).split())[:100]
-        raise TableError(f"{name}: the Parquet file cannot be read ({why}); write it again") from None
-    if nested:
-        notes.append(f"{name}: lists and records were read as JSON text, in {listed(nested)}")
-    names = ["" if str(each).startswith("__index_level_") else str(each).strip() for each in frame.columns]
-    return _named(name, frame, names, notes)
+        raise unreadable_parquet(name, error) from None
+    notes += note_on_nested(name, nested)
+    return named_text(name, frame, parquet_names(frame.columns), notes)
+
+
+def unreadable_parquet(name: str, error: Exception) -> TableError:
+    """Return the error for a Parquet file that pyarrow or pandas cannot read."""
+    why = " ".join(str(error).split())[:100]
+    return TableError(f"{name}: the Parquet file cannot be read ({why}); write it again")
+
+
+def frame_of_arrow(table: Any) -> pd.DataFrame:
+    """Return the cells of an Arrow table; integers keep all their digits, where some are missing too."""
+    table = table.replace_schema_metadata()  # pandas keeps its index there
+    frame: pd.DataFrame = table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
+    return frame
+
+
+def parquet_names(names: Iterable[Any]) -> list[str]:
+    """Return the names of the columns of a Parquet file, empty for the index of pandas."""
+    return ["" if str(each).startswith("__index_level_") else str(each).strip() for each in names]
+
+
+def nested_columns(schema: Any) -> list[str]:
+    """Return the names of the columns of lists and records of an Arrow schema."""
+    return [field.name for field in schema if field.type.num_fields]
+
+
+def note_on_nested(name: str, nested: Sequence[str]) -> list[str]:
+    """Return a note on columns of lists and records, if there are any."""
+    return [f"{name}: lists and records were read as JSON text, in {listed(nested)}"] * bool(nested)
 
 
 def read_json(name: str, text: str, notes: list[str]) -> tuple[pd.DataFrame, Sequence[int]] | None:
@@ -97,7 +121,7 @@ def _frame_of_records(name: str, records: list[dict[str, Any]], notes: list[str]
         notes.append(f"{name}: lists were read as text, in {listed(column.replace(chr(0), '.') for column in lists)}")
     cells = [pd.Series([record.get(column) for record in flat], dtype=object) for column in columns]
     names = [cell_text(column.replace("\0", ".")) for column in columns]
-    return _named(name, pd.DataFrame(dict(enumerate(cells))), names, notes)
+    return named_text(name, pd.DataFrame(dict(enumerate(cells))), names, notes)
 
 
 def _entries(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -113,7 +137,7 @@ def _entries(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield prefix + key, value
 
 
-def _named(name: str, frame: pd.DataFrame, names: Sequence[str], notes: list[str]) -> pd.DataFrame:
+def named_text(name: str, frame: pd.DataFrame, names: Sequence[str], notes: list[str]) -> pd.DataFrame:
     """Return the frame as text with unique names."""
     if not len(frame) or not len(frame.columns):
         raise TableError(f"{name}: the table has no rows; add the rows to learn from or to predict")
