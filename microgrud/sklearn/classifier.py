@@ -19,6 +19,7 @@ from ..engine.vectors import Vector
 from .calibration import temperature_of
 from .losses import loss_of_classes
 from .members import Rows, Task, Trained, Watch
+from .settings import Settings
 from .stored import labels_from_json, labels_to_json
 from .training import TrainableMLP
 
@@ -127,6 +128,10 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
             TypeError, ValueError: for invalid data or parameters.
             TrainingDivergedError: if training diverges with a thousandth of the learning rate, too.
         """
+        self._fit(self._prepared(X, y, sample_weight), callbacks)
+        return self
+
+    def _prepared(self, X: Any, y: Any, sample_weight: Any = None) -> Task:
         goes_on = self.warm_start and hasattr(self, "networks_")
         X, y, weights, used = self._read(X, y, sample_weight, goes_on)
         classes, targets = np.unique(y, return_inverse=True)
@@ -135,8 +140,7 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         if goes_on and classes.tolist() != self.classes_.tolist():
             raise ValueError(f"MLPClassifier: warm_start: y: expected the classes {self.classes_}, got {classes}")
         self.classes_: npt.NDArray[Any] = classes
-        self._fit(self._task(X, targets, weights, used), callbacks)
-        return self
+        return self._task(X, targets, weights, used)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
         """Train for one epoch of all these rows, without validation; the first call makes the networks.
@@ -173,7 +177,6 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         if len(unknown):
             raise ValueError(f"{where}: y: expected the classes {self.classes_}, got {unknown} among them")
         self._train_further(self._task(X, np.searchsorted(self.classes_, y), weights, used))
-        self.temperature_ = 1.0
         return self
 
     def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
@@ -192,10 +195,9 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         of_classes: Vector = compute_sample_weight(given, y)
         return of_classes if weights is None else of_classes * weights
 
-    def _train(self, task: Task, watch: Watch | None) -> list[Trained]:
-        trained = super()._train(task, watch)
+    def _keep(self, settings: Settings, trained: list[Trained]) -> None:
+        super()._keep(settings, trained)
         self.temperature_ = 1.0  # that of the networks before stays if this training is refused
-        return trained
 
     def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None, used: Rows | slice) -> Task:
         loss = functools.partial(loss_of_classes, self._outputs, self._checked()["label_smoothing"])

@@ -164,10 +164,20 @@ def train(
     Raises:
         TrainingDivergedError: if it still diverges with a thousandth of the rate.
     """
-    limit, remarks = TimeLimit(settings.max_seconds), list[str]()
+    limit = TimeLimit(settings.max_seconds)
+    return with_retries(settings, lambda used: _train(task, used, seed, held_out, start, watch, limit))
+
+
+def with_retries(settings: Settings, attempt: Callable[[Settings], Trained]) -> Trained:
+    """Return the result of `attempt`; if training diverges, call it again with a tenth of the rate, up to three times.
+
+    Raises:
+        TrainingDivergedError: if it still diverges with a thousandth of the rate.
+    """
+    remarks: list[str] = []
     while True:
         try:
-            return replace(_train(task, settings, seed, held_out, start, watch, limit), remarks=remarks)
+            return replace(attempt(settings), remarks=remarks)
         except TrainingDivergedError as error:  # noqa: PERF203 - four times at most
             if len(remarks) == _RETRIES:
                 raise

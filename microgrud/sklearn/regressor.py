@@ -73,10 +73,12 @@ class MLPRegressor(RegressorMixin, TrainableMLP):  # type: ignore[misc]
             TypeError, ValueError: for invalid data or parameters.
             TrainingDivergedError: if training diverges with a thousandth of the learning rate, too.
         """
-        goes_on = self.warm_start and hasattr(self, "networks_")
-        task = self._task(*self._read(X, y, sample_weight, goes_on), goes_on)
-        self._fit(task, callbacks)
+        self._fit(self._prepared(X, y, sample_weight), callbacks)
         return self
+
+    def _prepared(self, X: Any, y: Any, sample_weight: Any = None) -> Task:
+        goes_on = self.warm_start and hasattr(self, "networks_")
+        return self._task(*self._read(X, y, sample_weight, goes_on), goes_on)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Train for one epoch of all these rows, without validation; the first call makes the networks.

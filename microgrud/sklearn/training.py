@@ -68,6 +68,10 @@ class TrainableMLP(BaseMLP):
     def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
         return weights
 
+    def _prepared(self, X: Any, y: Any, sample_weight: Any = None) -> Task:
+        """Return the data of `fit` as its networks get them, and set the attributes that describe the data."""
+        raise NotImplementedError
+
     def _losses(self, predictions: Vector, targets: Any) -> Vector:
         """Return the loss of each row."""
         raise NotImplementedError
@@ -84,7 +88,10 @@ class TrainableMLP(BaseMLP):
             task: the data.
             watch: makes callbacks for the first network.
         """
-        trained = self._train(task, watch)
+        self._finish(task, self._train(task, watch))
+
+    def _finish(self, task: Task, trained: list[Trained]) -> None:
+        """Calibrate trained networks, and blend them with linear models, by their validation rows among the data."""
         self._used_rows = task.used
         held_out = np.concatenate(self._validation)
         if not len(held_out):
@@ -133,6 +140,11 @@ class TrainableMLP(BaseMLP):
         # If Ctrl-C or the limit of time came before the end of its first epoch, a network has hardly begun.
         trained = [each for each in trained if each.history.epochs] or trained[:1]
         self._keep(settings, trained)
+        self._warn(settings, trained)
+        return trained
+
+    def _warn(self, settings: Settings, trained: list[Trained]) -> None:
+        """Warn of starts with lower rates, and of a limit of time that ended the training."""
         remarks = [remark for each in trained for remark in each.remarks]
         if self.time_limited_:
             epochs = ", ".join(str(len(each.history.epochs)) for each in trained)
@@ -141,8 +153,7 @@ class TrainableMLP(BaseMLP):
                 "epochs; the same seed may give another model next time"
             )
         for remark in remarks:
-            warnings.warn(f"{type(self).__name__}: {remark}", stacklevel=4)
-        return trained
+            warnings.warn(f"{type(self).__name__}: {remark}", stacklevel=5)
 
     # --- one epoch ---
 
