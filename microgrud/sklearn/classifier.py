@@ -19,7 +19,6 @@ from ..engine.vectors import Vector
 from .calibration import temperature_of
 from .losses import loss_of_classes
 from .members import Rows, Task, Trained, Watch
-from .settings import Settings
 from .stored import labels_from_json, labels_to_json
 from .training import TrainableMLP
 
@@ -177,6 +176,7 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         if len(unknown):
             raise ValueError(f"{where}: y: expected the classes {self.classes_}, got {unknown} among them")
         self._train_further(self._task(X, np.searchsorted(self.classes_, y), weights, used))
+        self.temperature_ = 1.0
         return self
 
     def _with_class_weights(self, y: Any, weights: Vector | None) -> Vector | None:
@@ -195,9 +195,10 @@ class MLPClassifier(ClassifierMixin, TrainableMLP):  # type: ignore[misc]
         of_classes: Vector = compute_sample_weight(given, y)
         return of_classes if weights is None else of_classes * weights
 
-    def _keep(self, settings: Settings, trained: list[Trained]) -> None:
-        super()._keep(settings, trained)
+    def _train(self, task: Task, watch: Watch | None) -> list[Trained]:
+        trained = super()._train(task, watch)
         self.temperature_ = 1.0  # that of the networks before stays if this training is refused
+        return trained
 
     def _task(self, X: Vector, targets: npt.NDArray[np.intp], weights: Vector | None, used: Rows | slice) -> Task:
         loss = functools.partial(loss_of_classes, self._outputs, self._checked()["label_smoothing"])
