@@ -23,8 +23,9 @@ FLOORS += ["autodiff", "losses", "nn", "optim", "tape", "testing", "distributed"
 FLOORS += ["plot", "tables"]
 FLOORS += ["sklearn", "export", "cli", "__main__"]
 #: Modules that may import by a name in a string: the extensions in C, functions named in a pickle, and what the package
-#: root imports at its first use.
+#: root imports at its first use. The check of a cluster asks workers, which may lack the package.
 BY_NAME = {"microgrud", "microgrud.engine.native", "microgrud.tape.native", "microgrud.tape.packing"}
+BY_NAME |= {"microgrud.distributed.checking"}
 
 
 def imports_of(root: Path) -> dict[str, set[str]]:

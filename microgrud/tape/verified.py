@@ -41,6 +41,7 @@ class VerifiedRecordings:
         parameters: an order for leaves: a replay with a gradient reads and differentiates all of these, if it can.
         drawn: the numbers of the first call in a further argument, the last, such as random numbers: each batch gives
             them anew.
+        threads: the number of threads of a replay; None for as many as there are processors.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class VerifiedRecordings:
         most_paths: int,
         parameters: Sequence[Value] = (),
         drawn: Sequence[float] = (),
+        threads: int | None = None,
     ) -> None:
         self.most_paths, self.parameters = most_paths, tuple(parameters)
         self._places: tuple[Recording, np.ndarray] | None = None  # of the leaves among the parameters
-        self.branches = Branches(f, Settings(threads=os.cpu_count() or 1, max_paths=_NO_LIMIT))
+        self.branches = Branches(f, Settings(threads=threads or os.cpu_count() or 1, max_paths=_NO_LIMIT))
         self._batches = list(samples.values())
         self._drawn = np.array([drawn], dtype=np.float64) if len(drawn) else None
         first = [batch[:1].tolist() for batch in self._batches]  # has the structure of all of them

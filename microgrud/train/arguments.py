@@ -50,7 +50,7 @@ def _divided(samples: Samples, validation: Any, seed: int | None) -> tuple[Sampl
         return samples, None
     if isinstance(validation, tuple) and len(validation) in (2, 3):
         held_out = check_samples("fit: validation", *validation)
-        columns, found = samples.rows.array.shape[1], held_out.rows.array.shape[1]
+        columns, found = samples.rows.width, held_out.rows.width
         if found != columns:
             raise ValueError(
                 f"fit: validation: expected rows of {columns} numbers as in the training data, got {found}"

@@ -45,6 +45,15 @@ class Rows(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.array)
 
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return int(self.array.shape[1])
+
+    def take(self, indices: list[int]) -> Rows:
+        """Return some rows, in this order."""
+        return Rows(self.array[indices], self.integers)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Rows):
             return False
@@ -69,7 +78,7 @@ class Samples(NamedTuple):
         chosen, targets = list(indices), self.targets
         some = Rows(targets.array[chosen]) if isinstance(targets, Rows) else [targets[i] for i in chosen]
         weights = None if self.weights is None else self.weights[chosen]
-        return Samples(Rows(self.rows.array[chosen], self.rows.integers), some, weights)
+        return Samples(self.rows.take(chosen), some, weights)
 
     def with_integers(self, integers: Sequence[int]) -> Samples:
         """Return the same samples, in which only these columns are integers."""

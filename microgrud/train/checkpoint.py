@@ -29,6 +29,7 @@ from .batches import Rows, Samples
 from .divergence import DivergenceGuard
 from .history import History, RunningMeans
 from .journal import Journal, check_target, read_journal
+from .remote import RemoteRows
 from .restoring import plan, unpack
 from .state import RunState
 
@@ -236,7 +237,8 @@ def _plain(samples: Samples | None) -> tuple[Any, ...] | None:
     if samples is None:
         return None
     weights = [] if samples.weights is None else [Rows(samples.weights)]
-    return Rows(samples.rows.array), samples.targets, *weights
+    shards = samples.rows.cluster.digests if isinstance(samples.rows, RemoteRows) else []
+    return Rows(samples.rows.array), samples.targets, *weights, *shards
 
 
 def _digest(*given: tuple[Any, ...] | None) -> str:

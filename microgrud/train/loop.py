@@ -26,6 +26,7 @@ from .events import Callback, TrainingEvent
 from .history import EpochRecord, History, RunningMeans
 from .interrupts import Interrupts
 from .progress import progress_bar
+from .remote import Cluster
 from .state import RunState
 from .stopping import EarlyStopping
 from .streams import Stream
@@ -58,6 +59,7 @@ def fit(
     checkpoint_every: int = 1,
     resume: bool = False,
     compile: bool | Literal["auto"] = "auto",
+    client: Any = None,
 ) -> History:
     """Train a model.
 
@@ -117,6 +119,10 @@ def fit(
             all others sample by sample. `history.engine` says which of the two, and `history.eager_because` why. True
             takes your word that the others can be recorded too, and compares the recording with the model on the first
             batch and on one sample in every epoch. False never records.
+        client: a `dask.distributed.Client`, on whose workers the data are held and evaluated: the result is that of
+            this process to rounding, and has the same bits for any number of workers. X and y may then also be Dask
+            collections, or X may be `microgrud.distributed.Shards`, with y=None. A worker that is lost is replaced.
+            Model and loss travel, and change nothing but the numbers of Values; see docs/howto/clusters.md.
 
     Returns:
         The history of the run. Ctrl-C stops after the current step (a second one at once), and the history says so.
@@ -134,6 +140,8 @@ def fit(
             of the model, say (an iterator).
         CheckpointError: later, if the checkpoint can no longer be written. The error has the `history`; the model keeps
             its parameters, and the file the state of the last save.
+        ClusterError: with a client, if the scheduler or all workers are gone, or a worker lacks this version of
+            microgrud; the model keeps the parameters of the last step.
         CompileError: with `compile=True`, if model and loss cannot be recorded, or if their recording gives numbers
             that differ from theirs; the message says why.
 
@@ -148,8 +156,12 @@ def fit(
     seed = whole(0)("fit: seed", seed)
     arguments.check_checkpoint(checkpoint, resume)
     epochs = whole(0)("fit: epochs", epochs)
-    stream = Stream(X, epochs, checkpoint is not None, sample_weight) if y is None else None
-    given = check_samples("fit", X, y, sample_weight) if stream is None else stream.first
+    cluster = None if client is None else Cluster(client, X, y, sample_weight)
+    stream = Stream(X, epochs, checkpoint is not None, sample_weight) if y is None and cluster is None else None
+    if cluster is not None:
+        given = cluster.samples
+    else:
+        given = check_samples("fit", X, y, sample_weight) if stream is None else stream.first
     samples, held_out = arguments.with_validation(given, validation, seed if shuffle else None, stream)
     chosen = arguments.chosen_optimizer(optimizer, model, lr)
     if chosen.needs_closure and clip_norm is not None:
@@ -173,6 +185,7 @@ def fit(
         checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
         compile=one_of(True, False, "auto")("fit: compile", compile),
         stream=stream,
+        cluster=cluster,
     )
     if checkpoint is not None:
         training.checkpoint = Checkpoint(checkpoint, training)

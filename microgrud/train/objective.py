@@ -61,8 +61,10 @@ class Objective:
         compile: the argument of `fit`.
         history: the history that names the engine, and the reason that it is not the tape.
         parameters: the leaves to train; their derivatives are compared if the user vouches for model and loss.
+        threads: the number of threads of a replay; None for as many as there are processors.
 
     Attributes:
+        given_masks: the masks of Dropout for the samples of the next batch; None to draw them.
         untrained: collects the leaves that the losses of the first two batches reach; None afterwards.
         vectors: the numbers of `parameters` at the last batch, and their derivatives, if they are all parameters of the
             optimizer in its order, and a replay has read them; else None.
@@ -77,8 +79,10 @@ class Objective:
     compile: bool | Literal["auto"]
     history: History
     parameters: Sequence[Value] = ()
+    threads: int | None = None
 
     def __post_init__(self) -> None:
+        self.given_masks: Any = None
         self.batch_size = min(self.batch_size, len(self.samples))
         self.untrained: Untrained | None = None
         self.vectors: tuple[Vector, Vector] | None = None
@@ -245,9 +249,9 @@ class Objective:
         self, recorded: RecordedLoss, indices: Sequence[int], gradient: bool, is_new: bool, last: bool
     ) -> Measured:
         if self.compile is not True:
-            return recorded(indices, gradient)
+            return recorded(indices, gradient, self.given_masks)
         with recorded.random:
-            found = recorded(indices, gradient)
+            found = recorded(indices, gradient, self.given_masks)
             if is_new or last:
                 recorded.confirm(indices, found, self.parameters if gradient else None, whole=is_new)
         return found
@@ -260,8 +264,9 @@ class Objective:
             if self.compile is not True:
                 raise
         return RecordedLoss(
-            self.model, self.loss, samples, self.with_predictions, most_paths, check, dependencies, self.parameters
-        )
+            self.model, self.loss, samples, self.with_predictions, most_paths, check, dependencies, self.parameters,
+            self.threads,
+        )  # fmt: skip
 
     def _check_worthwhile(self, operands: int) -> None:
         """Raise unless a batch is so large that a replay is faster, or the user demands a recording."""

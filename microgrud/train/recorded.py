@@ -128,6 +128,7 @@ class RecordedLoss:
         check: called before anything is recorded, with the number of operands of the operations on a sample.
         dependencies: detects changes in what model and loss depend on; None if the user vouches for them.
         parameters: the leaves that the gradient is for, in the order in which to read them.
+        threads: the number of threads of a replay; None for as many as there are processors.
 
     Attributes:
         scale: the largest absolute loss so far: differences far below it are rounding.
@@ -146,6 +147,7 @@ class RecordedLoss:
     check: Callable[[int], object]
     dependencies: Dependencies | None
     parameters: Sequence[Value] = ()
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         self.random = GlobalState()
@@ -241,7 +243,7 @@ class RecordedLoss:
                 inputs = Inputs(rows, integers, targets.astype(kind, order="C"))
                 function = functools.partial(self._of_arguments, inputs)
                 recordings = VerifiedRecordings(
-                    function, inputs.arrays, self.most_paths, self.parameters, self.masks.first
+                    function, inputs.arrays, self.most_paths, self.parameters, self.masks.first, self.threads
                 )
                 try:
                     self._record_first(recordings, inputs, expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from ..engine import Value
@@ -16,6 +17,7 @@ from .evaluation import Loss, Metric
 from .events import Callback
 from .history import History, RunningMeans
 from .objective import Objective
+from .remote import Cluster, RemoteObjective
 from .stopping import EarlyStopping
 from .streams import Stream
 from .untrained import Untrained
@@ -43,6 +45,7 @@ class RunState:
     checkpoint_every: int
     compile: bool | Literal["auto"]
     stream: Stream | None = None  # of which `samples` are the present batch
+    cluster: Cluster | None = None
 
     def __post_init__(self) -> None:
         self.batches = -(-len(self.samples) // self.batch_size) if self.stream is None else self.stream.length
@@ -53,7 +56,8 @@ class RunState:
         self.random_state = self.rng.getstate()  # at the start of the present epoch
         self.history = History()
         self.guard = DivergenceGuard(self.parameters, self.optimizer)
-        self.objective = Objective(
+        kind = Objective if self.cluster is None else partial(RemoteObjective, self.cluster)
+        self.objective: Objective | RemoteObjective = kind(
             self.model, self.loss, self.samples, self.batch_size, self.optimizer.zero_grad, self.metric is not None,
             self.compile, self.history, self.parameters,
         )  # fmt: skip
