@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from ..nn.activations import Activation
 from .onnx_graph import Graph
 
@@ -235,6 +237,12 @@ class Composer:
         """Add the real cube root."""
         root = self.op("Pow", self.op("Abs", x), 1.0 / 3.0)
         return self.where("Less", x, 0.0, self.op("Neg", root), root)
+
+    def log_softmax(self, x: str) -> str:
+        """Add the logarithm of the softmax of each row of a tensor (rows, numbers)."""
+        axis = self.graph.constant(np.array([1]), "axis")
+        below = self.op("Sub", x, self.graph.add("ReduceMax", x, axis))
+        return self.op("Sub", below, self.op("Log", self.graph.add("ReduceSum", self.op("Exp", below), axis)))
 
     def square(self, x: str) -> str:
         """Add x**2."""

@@ -54,7 +54,8 @@ def check_onnx(model: Any, inputs: Mapping[str, Any], expected: Sequence[Any]) -
             place = np.unravel_index(int(far.argmax()), far.shape)
             raise ValueError(
                 f"to_onnx: expected {wanted[place]!r} in row {place[0]} of the check in onnxruntime, got "
-                f"{ours[place]!r}; nothing was written: report this as a bug of microgrud, with the model"
+                f"{ours[place]!r}; nothing was written: a module that draws random numbers, changes its own state or "
+                "catches errors of operations has no graph; of any other, report this as a bug"
             )
 
 

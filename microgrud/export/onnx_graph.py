@@ -76,6 +76,27 @@ class Graph:
             self._scalars[key] = made
         return self._scalars[key]
 
+    def lookup(self, table: str, index: str, count: int) -> str:
+        """Add the rows of a table (count, numbers) at whole numbers; NaN unless they are from 0 to count - 1.
+
+        Args:
+            table: the name of the table.
+            index: the name of a tensor of integers (rows,), or of doubles (rows, 1).
+            count: the number of rows of the table.
+        """
+        doubles = index if not self._is_integer(index) else self.add("Cast", index, to=TensorProto.DOUBLE)
+        flat = self.add("Reshape", doubles, self.constant(np.array([-1]), "shape"))
+        zero, last = self.constant(0.0), self.constant(count - 1.0)
+        whole = self.add("Min", self.add("Max", self.add("Floor", flat), zero), last)
+        known = self.add("Equal", whole, flat)
+        found = self.add("Gather", table, self.add("Cast", self.add("Where", known, whole, zero), to=TensorProto.INT64))
+        rows = self.add("Reshape", known, self.constant(np.array([-1, 1]), "shape"))
+        return self.add("Where", rows, found, self.constant(np.nan))
+
+    def _is_integer(self, name: str) -> bool:
+        kinds = {each.name: each.type.tensor_type.elem_type for each in self._inputs}
+        return kinds.get(name) == TensorProto.INT64
+
     def input(self, name: str, dtype: type, columns: int | None = None) -> str:
         """Add an input (rows, columns), or (rows,) without `columns`, and return its name."""
         self._taken[name] += 1
