@@ -1,7 +1,7 @@
 """Trained models in the formats of other libraries.
 
-* `to_onnx`: files for onnxruntime, of an estimator or of a trained run of the command line with its preparation;
-  `onnx_inputs`: the inputs of the latter for a table.
+* `to_onnx`: files for onnxruntime, of a Module, an estimator, or a trained run of the command line with its
+  preparation; `onnx_inputs`: the inputs of the latter for a table.
 * `to_torch`, `from_torch`: modules of PyTorch; `torch_state_dict`, `load_torch_state_dict`: their parameters alone.
 * `to_safetensors`, `from_safetensors`: files of tensors, one for each layer.
 * `to_sklearn`, `from_sklearn`: the MLPs of scikit-learn.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..common.files import write_atomically
+from ..common.files import check_replaceable, write_atomically
 from ..common.missing import what_to_install
+from ..nn import Module
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,16 +19,29 @@ if TYPE_CHECKING:
     from ..tables.table import Table
 
 
-def to_onnx(model: Any, path: str | os.PathLike[str]) -> None:
+def to_onnx(
+    model: Any, path: str | os.PathLike[str], *, inputs: int | None = None, integers: Sequence[int] = ()
+) -> None:
     """Write a model to an ONNX file, once its answers in onnxruntime are those of the model to 1e-12.
 
     Args:
         model: one of
+            a Module, exported in evaluation mode, whose input is `input` (rows, inputs) and whose output is `output`,
+            (rows,) where the module returns a number and (rows, outputs) where it returns a list, see below;
             a fitted MLPClassifier or MLPRegressor of `microgrud.sklearn`, whose input is the matrix `X` (rows, inputs);
             a Pipeline of a TablePreparation and one of these, as `microgrud.sklearn.load` gives it, with an input
             (rows, 1) for each column that it takes, see `onnx_inputs`;
             a run of the command line: the path of its folder, or of the model.json in it.
         path: the file to write.
+        inputs: how many numbers a sample has, for a Module that does not say so, as a user-defined one.
+        integers: for a Module, the places of the numbers in a sample that are whole, and looked up by an Embedding.
+
+    The forward of a user-defined Module, and a function of your own as an activation or as a layer, is called once, and
+    its operations are recorded. They must be the same for every row: a branch on a number, a use of its `.data`, random
+    numbers and state that changes are errors. A Sequential that begins with an Embedding takes `input` (rows,) of
+    integers. Where a module raises an error, for a logarithm of 0, an exponential that overflows or an index out of
+    range, outputs are NaN. Infinite and NaN inputs give what they give in microgrud. Sums beyond 1e308 may differ,
+    since onnxruntime adds in another order.
 
     Classifiers have the outputs `output_label` (rows,) and `output_probability` (rows, classes), in the order of
     `classes` in the file's metadata; labels that are no whole numbers are texts. Regressors have `variable` (rows,
@@ -42,6 +57,14 @@ def to_onnx(model: Any, path: str | os.PathLike[str]) -> None:
         OSError: if a file cannot be read or written.
 
     >>> import tempfile, onnxruntime
+    >>> from microgrud.nn import MLP
+    >>> model = MLP(2, [3, 1], activation="gelu", rng=0)
+    >>> rows = [[0.5, -1.0], [2.0, 3.0]]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     to_onnx(model, f"{folder}/model.onnx")
+    ...     session = onnxruntime.InferenceSession(f"{folder}/model.onnx")
+    >>> bool(abs(session.run(None, {"input": rows})[0] - model.predict(rows)).max() < 1e-12)
+    True
     >>> from microgrud.sklearn import MLPRegressor
     >>> model = MLPRegressor((4,), max_iter=1, random_state=0).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -56,12 +79,22 @@ def to_onnx(model: Any, path: str | os.PathLike[str]) -> None:
         import onnxruntime as onnxruntime
     except ImportError as error:
         raise ImportError(what_to_install("to_onnx needs", "onnx", "onnxruntime")) from error
-    write_atomically(path, _made(model).SerializeToString())
+    check_replaceable(path)
+    write_atomically(path, _made(model, inputs, integers).SerializeToString())
 
 
-def _made(model: Any) -> Any:
+def _made(model: Any, inputs: int | None, integers: Sequence[int]) -> Any:
     """Return the checked ONNX model."""
-    from .onnx_trained import trained_to_onnx  # which needs scikit-learn
+    if isinstance(model, Module):
+        from .onnx_modules import module_to_onnx  # which needs onnx
+
+        return module_to_onnx(model, inputs, integers)
+    if inputs is not None or len(integers):
+        raise TypeError(
+            "to_onnx: expected a Module, which inputs= and integers= are about, got an object of type "
+            f"{type(model).__name__}; leave them out"
+        )
+    from .onnx_trained import trained_to_onnx  # which needs scikit-learn, too
 
     return trained_to_onnx(model)
 
