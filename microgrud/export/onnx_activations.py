@@ -275,7 +275,7 @@ def add_activation(graph: Graph, activation: Activation, x: str) -> str:
     """
     if activation.name is None:
         raise ValueError(
-            f"to_onnx: expected one of microgrud.nn.ACTIVATIONS, got {activation.label}, a function of your own; write "
-            "a Module that computes it with microgrud's functions"
+            f"to_onnx: activation: expected one of microgrud.nn.ACTIVATIONS, got {activation.label}, a function of your "
+            "own; train with one of these"
         )
     return add_function(graph, activation.name, x)

@@ -10,7 +10,8 @@ import numpy as np
 from ..sklearn.classifier import MLPClassifier
 from ..sklearn.encoding import Encoding
 from ..sklearn.networks import arrays_of
-from .onnx_nodes import Graph, add_activation
+from .onnx_activations import add_activation
+from .onnx_nodes import Graph
 
 #: The outputs, by the names that the converters of scikit-learn's models give them.
 LABEL, PROBABILITY, NUMBER = "output_label", "output_probability", "variable"

@@ -20,6 +20,9 @@ _KINDS: dict[type, int] = {np.float64: TensorProto.DOUBLE, np.int64: TensorProto
 class Graph:
     """A graph to which nodes are added; tensors are known by their names, such as `layers.0/MatMul`.
 
+    Args:
+        prefix: the beginning of the names of all tensors but inputs and outputs.
+
     >>> graph = Graph()
     >>> x = graph.input("x", np.float64, 2)
     >>> with graph.part("half"):
@@ -28,14 +31,14 @@ class Graph:
     ['half/Mul', 'y']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
         self._nodes: list[Any] = []
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._constants: list[Any] = []
         self._scalars: dict[str, str] = {}
         self._taken: Counter[str] = Counter()
-        self._where = ""
+        self._where = prefix
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
