@@ -244,6 +244,17 @@ class Composer:
         below = self.op("Sub", x, self.graph.add("ReduceMax", x, axis))
         return self.op("Sub", below, self.op("Log", self.graph.add("ReduceSum", self.op("Exp", below), axis)))
 
+    def mean(self, x: str, count: int) -> str:
+        """Add the mean of each row of a tensor (rows, count), corrected by the mean of what is left.
+
+        Without the correction, equal numbers would differ from their mean by its rounding, which a normalization
+        divides by nearly 0; and the sum of large numbers would overflow.
+        """
+        axis = self.graph.constant(np.array([1]), "axis")
+        rough = self.graph.add("ReduceSum", self.op("Div", x, float(count)), axis)
+        left = self.graph.add("ReduceSum", self.op("Div", self.op("Sub", x, rough), float(count)), axis)
+        return self.op("Where", self.op("IsInf", rough), rough, self.op("Add", rough, left))
+
     def square(self, x: str) -> str:
         """Add x**2."""
         return self.op("Mul", x, x)
@@ -275,7 +286,7 @@ def add_activation(graph: Graph, activation: Activation, x: str) -> str:
     """
     if activation.name is None:
         raise ValueError(
-            f"to_onnx: activation: expected one of microgrud.nn.ACTIVATIONS, got {activation.label}, a function of your "
-            "own; train with one of these"
+            f"to_onnx: activation: expected one of microgrud.nn.ACTIVATIONS, got {activation.label}, a function of "
+            "your own; train with one of these"
         )
     return add_function(graph, activation.name, x)

@@ -214,8 +214,7 @@ def _prelu(graph: Graph, module: PReLU, flow: Flow) -> Flow:
 
 def _layer_norm(graph: Graph, module: LayerNorm, flow: Flow) -> Flow:
     ops, size, axis = Composer(graph), float(module.size), graph.constant(np.array([1]), "axis")
-    mean = graph.add("ReduceSum", ops.op("Div", flow.tensor, size), axis)
-    deviations = ops.op("Sub", flow.tensor, mean)
+    deviations = ops.op("Sub", flow.tensor, ops.mean(flow.tensor, module.size))
     squares = graph.add("ReduceSum", ops.op("Mul", deviations, deviations), axis)
     root = ops.op("Sqrt", ops.op("Add", ops.op("Div", squares, size), module.eps))
     return _affine(graph, module, ops.op("Mul", deviations, ops.op("Div", 1.0, root)), flow.width)

@@ -188,7 +188,7 @@ class Operations(Composer):
         return self._over_row("ReduceSum", self.joined(xs))
 
     def _mean_of(self, *xs: Operand) -> str:
-        return self._over_row("ReduceSum", self.op("Div", self.joined(xs), float(len(xs))))
+        return self.mean(self.joined(xs), len(xs))
 
     def _prod_of(self, *xs: Operand) -> str:
         return self._over_row("ReduceProd", self.joined(xs))
@@ -201,12 +201,11 @@ class Operations(Composer):
 
     def _norm_of(self, *xs: Operand) -> str:
         sizes = self.op("Abs", self.joined(xs))
-        top = self._over_row("ReduceMax", sizes)
+        top = self._over_row("ReduceMax", self.op("Where", self.op("IsNaN", sizes), 0.0, sizes))
         whole = self.op("Where", self.op("Equal", top, 0.0), 1.0, top)
         ratios = self.op("Div", sizes, whole)
         length = self.op("Mul", whole, self.op("Sqrt", self._over_row("ReduceSum", self.op("Mul", ratios, ratios))))
-        rest = self.op("Where", self.op("IsInf", top), top, length)
-        return self.op("Where", self.op("Equal", top, 0.0), 0.0, rest)
+        return self.op("Where", self.op("IsInf", top), top, length)
 
     def _hypot_of(self, x: Operand, y: Operand) -> str:
         return self._norm_of(x, y)

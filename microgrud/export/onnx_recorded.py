@@ -158,7 +158,7 @@ class _Writer:
             )
         numbers = [x.node if isinstance(x, Truth) else x for x in numbers]
         nodes = self._ordered([x for x in numbers if isinstance(x, Value)])
-        self.dots: dict[tuple[int, ...], list[Value]] = {}
+        self.dots: dict[tuple[Any, ...], list[Value]] = {}
         for node in nodes:
             if node._operation is DOT:
                 self.dots.setdefault(_inputs_of(node), []).append(node)
@@ -230,6 +230,6 @@ class _Writer:
         return float(x._data) if isinstance(x, Value) else float(x)
 
 
-def _inputs_of(node: Value) -> tuple[int, ...]:
-    half = len(node._operands) // 2
-    return tuple(id(x) for x in node._operands[1 + half :])
+def _inputs_of(node: Value) -> tuple[Any, ...]:
+    """Return what tells the second factors of a dot product from those of others."""
+    return tuple([id(x) if isinstance(x, Value) else repr(x) for x in node._operands[1 + len(node._operands) // 2 :]])
