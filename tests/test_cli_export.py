@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from pathlib import Path
 
 import pytest
 from typed import QUICK, a_table, contents, fails, succeed
 
+from microgrud.export import from_safetensors, load_torch_state_dict
+from microgrud.nn import MLP
 from microgrud.tables import read_table
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -69,3 +72,35 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     for name in ("onnx", "onnxruntime"):
         monkeypatch.setitem(sys.modules, name, None)
     fails(["export", run, "--to", "onnx"], "--to onnx: to_onnx needs onnx and onnxruntime")
+
+
+def test_a_network_is_exported_as_safetensors_and_as_an_estimator_of_scikit_learn() -> None:
+    pytest.importorskip("safetensors")
+    model = MLP(2, [3, 1], activation="tanh", rng=0)
+    model.save("net.json")
+    for to in ("safetensors", "sklearn"):
+        succeed("export", "net.json", "--to", to)
+    assert from_safetensors("net.safetensors").state_dict() == model.state_dict()
+    estimator = pickle.loads(Path("net.pickle").read_bytes())
+    assert estimator.predict([[0.5, -1.0]])[0] == pytest.approx(model([0.5, -1.0]).data, rel=1e-12)
+
+
+def test_a_network_is_exported_as_a_state_dict_of_torch() -> None:
+    torch = pytest.importorskip("torch")
+    model = MLP(2, [3, 1], activation="tanh", rng=0)
+    model.save("net.json")
+    succeed("export", "net.json", "--to", "torch")
+    same = MLP(2, [3, 1], activation="tanh", rng=1)
+    load_torch_state_dict(same, torch.load("net.pt", weights_only=True))
+    assert same.state_dict() == model.state_dict()
+
+
+def test_what_a_format_cannot_carry_is_an_error_and_nothing_is_written(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MLP(2, [3, 1], activation="gelu", rng=0).save("gelu.json")
+    for to in ("torch", "safetensors", "sklearn"):
+        fails(["export", run, "--to", to], f"--to {to}: expected the model file of a network, got a run")
+    fails(["export", "gelu.json", "--to", "sklearn"], "--to sklearn: to_sklearn: ")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    fails(["export", "gelu.json", "--to", "torch"], "--to torch: torch_state_dict needs torch")

@@ -117,7 +117,7 @@ def test_the_inputs_are_the_columns_and_the_file_says_what_they_take(classifier:
 @settings(max_examples=30)
 @example([datetime(1900, 2, 28, 23, 59), datetime(1600, 2, 29), datetime(2000, 3, 1), datetime(1969, 12, 31, 23)])
 def test_the_parts_of_dates_are_those_of_the_preparation_to_the_bit(moments: list[datetime]) -> None:
-    from microgrud.export.onnx_nodes import Graph
+    from microgrud.export.onnx_graph import Graph
     from microgrud.export.onnx_tables import parts_of_dates
     from microgrud.tables.dates import parts_of
 
@@ -125,7 +125,7 @@ def test_the_parts_of_dates_are_those_of_the_preparation_to_the_bit(moments: lis
     parts = parts_of_dates(graph, graph.input("when", np.int64, 1), -4)
     for name, tensor in parts.items():
         graph.output(name, tensor, np.float64, 1)
-    run = onnxruntime.InferenceSession(graph.model({}).SerializeToString(), providers=["CPUExecutionProvider"])
+    run = onnxruntime.InferenceSession(graph.finish().SerializeToString(), providers=["CPUExecutionProvider"])
     stored = np.array(moments, "datetime64[us]")
     wanted = parts_of(stored, np.datetime64("1969-12-28"))
     found = dict(zip(parts, run.run(list(parts), {"when": stored.astype(np.int64)[:, None]})))
@@ -216,7 +216,7 @@ def test_what_cannot_be_exported_is_an_error_before_anything_is_written(tmp_path
     own = MLPClassifier(**{**QUICK, "activation": lambda x: x * x}).fit(*load_wine(return_X_y=True))
     own.network_share_ = 1.0
     for model, kind, message in [
-        (taken, ValueError, "got 'output_label', 'variable', which are empty, of outputs, or"),
+        (taken, ValueError, "got 'output_label', 'variable', which are empty, or those of outputs"),
         (scaled, TypeError, "got the steps StandardScaler, MLPClassifier"),
         (MLPClassifier(), NotFittedError, "not fitted"),
         (StandardScaler(), TypeError, "got StandardScaler"),

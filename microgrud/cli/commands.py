@@ -294,9 +294,10 @@ def export(
 ) -> None:
     """Write MODEL in the format of another library.
 
-    ONNX holds a run with its preparation: an input for each column of the table, classes with their probabilities or a
-    number as outputs; before it is written, it is compared with the model in onnxruntime. The other formats hold a
-    network alone.
+    onnx holds a run with its preparation: its inputs are the columns of a table, its outputs classes with
+    probabilities, or a number; before the file is written, its answers are compared with those of the model. The other
+    formats hold a network alone: torch a state dict, which torch.load(FILE, weights_only=True) reads, safetensors the
+    same and the architecture, sklearn a pickled MLPRegressor.
     """
     print(f"model for {to}: {export_model(model, to, out)}")
 

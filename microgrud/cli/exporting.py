@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..common.files import write_atomically
 from ..common.jsonfile import ModelFileError
+from ..export import to_onnx, to_safetensors, to_sklearn, torch_state_dict
 from ..export.onnx_files import is_run
 from ..nn import Module, load_model
 from ..tables.table import closest, why_unreadable
@@ -16,14 +20,26 @@ from .predicting import Predictor
 from .settings import SettingsError
 
 
-def _onnx(model: Any, path: Path) -> None:
-    from ..export import to_onnx
+def _torch(model: Any, path: Path) -> None:
+    state = torch_state_dict(model)
+    import torch
 
-    to_onnx(model, path)
+    with io.BytesIO() as file:
+        torch.save(state, file)
+        write_atomically(path, file.getvalue())
 
 
-#: For each format how a file is written, and the suffix of its name.
-_WRITERS: dict[str, tuple[Callable[[Any, Path], None], str]] = {"onnx": (_onnx, ".onnx")}
+def _sklearn(model: Any, path: Path) -> None:
+    write_atomically(path, pickle.dumps(to_sklearn(model)))
+
+
+#: For each format the function that writes a file, and the suffix of its name.
+_WRITERS: dict[str, tuple[Callable[[Any, Path], None], str]] = {
+    "onnx": (to_onnx, ".onnx"),
+    "torch": (_torch, ".pt"),
+    "safetensors": (to_safetensors, ".safetensors"),
+    "sklearn": (_sklearn, ".pickle"),
+}
 FORMATS = ", ".join(_WRITERS)
 
 
@@ -49,13 +65,13 @@ def export_model(model: Path, format: str, out: Path | None) -> Path:
     check_place(out, [file], "export")
     if format != "onnx" and not isinstance(source, Module):
         raise SettingsError(
-            f"--to {format}: expected the model file of a network, got a run, whose preparation of tables {format} has "
-            "not; --to onnx writes both"
+            f"--to {format}: expected the model file of a network, got a run, whose preparation of tables does not fit "
+            "into this format; --to onnx writes both"
         )
     try:
         write(source, out)
     except (ImportError, TypeError, ValueError) as error:
-        raise SettingsError(f"--to {format}: {str(error).removeprefix('to_onnx: ')}") from None
+        raise SettingsError(f"--to {format}: {error}") from None
     except OSError as error:
         raise OSError(f"--out: {out} cannot be written ({error.strerror or error}); choose another place") from None
     return out

@@ -11,7 +11,7 @@ from ..sklearn.classifier import MLPClassifier
 from ..sklearn.encoding import Encoding
 from ..sklearn.networks import arrays_of
 from .onnx_activations import add_activation
-from .onnx_nodes import Graph
+from .onnx_graph import Graph
 
 #: The outputs, by the names that the converters of scikit-learn's models give them.
 LABEL, PROBABILITY, NUMBER = "output_label", "output_probability", "variable"
@@ -74,9 +74,11 @@ class _Parts:
         share = self.model.network_share_
         parts = []
         if share > 0.0:
-            parts.append(self._times(self._networks(), share))
+            with self.graph.part("networks"):
+                parts.append(self._times(self._networks(), share))
         if share < 1.0:
-            parts.append(self._times(self._linear(), 1.0 - share))
+            with self.graph.part("linear"):
+                parts.append(self._times(self._linear(), 1.0 - share))
         return parts[0] if len(parts) == 1 else self.graph.add("Add", *parts)
 
     def _networks(self) -> str:

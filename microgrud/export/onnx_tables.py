@@ -9,9 +9,9 @@ import numpy as np
 
 from ..tables.plans import LARGEST, OTHER, CategoryPlan, DatePlan, NumberPlan, Plan, PresencePlan
 from ..tables.preparation import TablePreparation
-from .onnx_nodes import Graph
+from .onnx_graph import Graph
 from .spellings import category_patterns, missing_pattern
-from .table_inputs import NO_DATE, used_plans
+from .table_inputs import KINDS, NO_DATE, used_plans
 
 #: Microseconds of a day, and of an hour.
 _DAY, _HOUR = 86_400_000_000, 3.6e9
@@ -19,7 +19,10 @@ _DAY, _HOUR = 86_400_000_000, 3.6e9
 
 def add_preparation(graph: Graph, preparation: TablePreparation) -> str:
     """Add an input for each column, and the nodes that make the inputs of the network of them; return their name."""
-    return _Columns(graph, preparation).joined()
+    for plan in used_plans(preparation):
+        graph.input(plan.name, KINDS[plan.kind], 1)
+    with graph.part("preparation"):
+        return _Columns(graph, preparation).joined()
 
 
 class _Columns:
@@ -67,7 +70,7 @@ class _Columns:
         if not plans:
             return
         graph = self.graph
-        values = self._concatenated([graph.input(plan.name, np.float64, 1) for plan in plans])
+        values = self._concatenated([plan.name for plan in plans])
         low = np.array([max(plan.low, -LARGEST) for plan in plans])
         high = np.array([min(plan.high, LARGEST) for plan in plans])
         usable = graph.add(
@@ -91,9 +94,8 @@ class _Columns:
 
     def _add_date(self, plan: DatePlan) -> None:
         graph = self.graph
-        given = graph.input(plan.name, np.int64, 1)
-        missing = graph.add("Equal", given, graph.constant(np.array(NO_DATE)))
-        moments = graph.add("Where", missing, graph.constant(np.array(0)), given)
+        missing = graph.add("Equal", plan.name, graph.constant(np.array(NO_DATE)))
+        moments = graph.add("Where", missing, graph.constant(np.array(0)), plan.name)
         parts = parts_of_dates(graph, moments, int(np.datetime64(plan.first, "D").astype(np.int64)))
         values = self._concatenated([parts[name] for name in plan.parts])
         scaled = self._scaled(values, graph.add("Not", missing), self._figures[plan.name])
@@ -102,8 +104,7 @@ class _Columns:
 
     def _add_category(self, plan: CategoryPlan) -> None:
         """Add an input for each category and one for all others: 1 where the cell is that, or missing and filled so."""
-        graph = self.graph
-        text = graph.input(plan.name, np.str_, 1)
+        graph, text = self.graph, plan.name
         missing = graph.add("RegexFullMatch", text, pattern=missing_pattern())
         found = []
         for own, others in category_patterns(plan.categories):
@@ -132,8 +133,7 @@ class _Columns:
         self._add_mark(plan, missing)
 
     def _add_presence(self, plan: PresencePlan) -> None:
-        text = self.graph.input(plan.name, np.str_, 1)
-        self._add_mark(plan, self.graph.add("RegexFullMatch", text, pattern=missing_pattern()))
+        self._add_mark(plan, self.graph.add("RegexFullMatch", plan.name, pattern=missing_pattern()))
 
     def _add_mark(self, plan: Plan, missing: str) -> None:
         if plan.missing:

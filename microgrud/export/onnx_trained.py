@@ -13,8 +13,9 @@ from ..engine.vectors import Vector
 from ..sklearn.classifier import MLPClassifier
 from ..version import __version__
 from .check_rows import rows_of_columns, rows_of_numbers
+from .onnx_check import run
 from .onnx_estimators import LABEL, NUMBER, PROBABILITY, add_estimator
-from .onnx_nodes import PREFIX, Graph
+from .onnx_graph import Graph
 from .onnx_tables import add_preparation
 from .table_inputs import MATRIX, TAKES, column_inputs, used_plans
 from .trained import TrainedModel, trained_model
@@ -35,7 +36,7 @@ def trained_to_onnx(model: Any) -> Any:
         _check_names(trained)
         columns = add_preparation(graph, trained.preparation)
     add_estimator(graph, trained.network, columns, trained.classes)
-    made = graph.model(_metadata(trained))
+    made = graph.finish(_metadata(trained))
     _compare(made, trained)
     return made
 
@@ -51,10 +52,10 @@ def _check_names(trained: TrainedModel) -> None:
     assert trained.preparation is not None
     names = [plan.name for plan in used_plans(trained.preparation)]
     taken = {"", LABEL, NUMBER, PROBABILITY}
-    if wrong := [name for name in names if name in taken or name.startswith(PREFIX)]:
+    if wrong := [name for name in names if name in taken]:
         raise ValueError(
             f"to_onnx: columns: expected names that inputs can have, got {', '.join(map(repr, wrong))}, which are "
-            f"empty, of outputs, or begin with {PREFIX!r}; rename them in the table and train again"
+            f"empty, or those of outputs; rename them in the table and train again"
         )
 
 
@@ -78,9 +79,6 @@ def _compare(made: Any, trained: TrainedModel) -> None:
     Raises:
         ValueError: if they differ.
     """
-    from onnxruntime import InferenceSession
-
-    session = InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
     rows: Any
     if trained.preparation is None:
         rows = rows_of_numbers(trained.network, _ROWS)
@@ -95,7 +93,7 @@ def _compare(made: Any, trained: TrainedModel) -> None:
         prepared = rows if trained.preparation is None else trained.preparation.transform(rows)
     answered, wanted = _answers(trained, prepared)
     for inputs in tries:
-        found = [each[answered] for each in session.run(None, inputs)]
+        found = [each[answered] for each in run(made, inputs)]
         _check_close(found[-1], wanted, trained)
         if isinstance(trained.network, MLPClassifier):
             _check_labels(found[0], wanted, trained)

@@ -16,7 +16,8 @@ from .trained import trained_model
 MATRIX = "X"
 #: A missing date, as NumPy stores it.
 NO_DATE = np.iinfo(np.int64).min
-#: What an input takes, by the kind of its column; for the documentation in the file.
+#: The type of an input, and what it takes, by the kind of its column; for the documentation in the file.
+KINDS: dict[str, type] = {"number": np.float64, "date": np.int64, "category": np.str_, "presence": np.str_}
 TAKES = {
     "number": "double, NaN where missing",
     "date": "int64, microseconds since 1970-01-01T00:00 of the clock of the table, -2**63 where missing",
