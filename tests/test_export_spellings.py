@@ -66,3 +66,10 @@ def test_patterns_find_the_category_that_the_preparation_finds(learned: list[str
             found = [name for name, row in zip(categories, rows) if row[k]]
             wanted = known.find(cell.strip())
             assert found == [wanted] * (wanted is not None), (cell, categories)
+
+
+def test_letters_that_fold_to_several_are_all_known() -> None:
+    for letter in map(chr, range(0x110000)):
+        if len(text := letter.casefold()) > 1:
+            (pattern, _), *_ = category_patterns([f"x{text}y"])
+            assert letter in pattern

@@ -46,6 +46,11 @@ CLASSES = np.where(FRAME["colour"] == "red", "b", np.where(FRAME["flag"] == "Tru
 NUMBERS = RNG.normal(3e5, 2e4, ROWS)
 
 
+@pytest.fixture(scope="module")
+def exported(classifier: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return session(classifier, tmp_path_factory.mktemp("exported"))
+
+
 def session(model: Any, folder: Path) -> Any:
     """Export a model, and open the file."""
     to_onnx(model, folder / "model.onnx")
@@ -83,31 +88,29 @@ CHANGES: dict[str, dict[str, list[str]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_pipeline_answers_the_same_to_changed_cells(change: str, classifier: Pipeline, tmp_path: Path) -> None:
+def test_a_pipeline_answers_the_same_to_changed_cells(change: str, classifier: Pipeline, exported: Any) -> None:
     cells = FRAME.copy()
     for name, texts in CHANGES[change].items():
         rows = slice(None, None, 1 if change == "points" else 2)
         cells.loc[rows, name] = np.resize(texts, len(cells.loc[rows]))
-    run = session(classifier, tmp_path)
     read = onnx_inputs(classifier, cells)
     raw = {name: cells[[name]].to_numpy(object) for name, values in read.items() if values.dtype == object}
     wanted = classifier.predict_proba(cells)
     for inputs in (read, {**read, **raw}):
-        labels, probabilities = run.run(["output_label", "output_probability"], inputs)
+        labels, probabilities = exported.run(["output_label", "output_probability"], inputs)
         assert np.abs(probabilities - wanted).max() <= 1e-12
         assert labels.tolist() == classifier.predict(cells).tolist()
     assert np.abs(wanted - classifier.predict_proba(FRAME)).max() > 1e-6  # the changes matter
 
 
-def test_the_inputs_are_the_columns_and_the_file_says_what_they_take(classifier: Pipeline, tmp_path: Path) -> None:
-    run = session(classifier, tmp_path)
-    kinds = {each.name: (each.type, each.shape[1]) for each in run.get_inputs()}
+def test_the_inputs_are_the_columns_and_the_file_says_what_they_take(exported: Any) -> None:
+    kinds = {each.name: (each.type, each.shape[1]) for each in exported.get_inputs()}
     text, number, moment = ("tensor(string)", 1), ("tensor(double)", 1), ("tensor(int64)", 1)
     assert kinds == {
         **{"weight": number, "price": number, "flag": text, "colour": text, "grade": text, "code": text},
         **{"when": moment, "day": moment, "note": text, "constant": text},
     }
-    metadata = run.get_modelmeta().custom_metadata_map
+    metadata = exported.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["classes"]) == ["a", "b", "c"]
     assert json.loads(metadata["inputs"])["day"].startswith("int64, microseconds since 1970")
     assert json.loads(metadata["inputs"]).keys() == kinds.keys()

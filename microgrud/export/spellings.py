@@ -7,6 +7,7 @@ Python's `float` or `str.casefold` reads as the same, such as numbers in Arabic 
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import defaultdict
@@ -18,8 +19,8 @@ from ..tables.table import MISSING
 
 #: What `str.split` and `str.strip` take as white space.
 _SPACE = r"[\p{Z}\t-\r\x1c-\x1f\x{85}]"
-#: The last character whose casefold has several characters is U+FB17.
-_FOLDED_TO_SEVERAL = range(0xDF, 0xFB18)
+#: The ranges with all letters whose casefold has several characters: Latin, Greek and Armenian ones, and ligatures.
+_FOLDED_TO_SEVERAL = range(0xDF, 0x588), range(0x1E96, 0x1FFD), range(0xFB00, 0xFB18)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _LOWERED = re.compile(r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d+)?")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)")
@@ -76,10 +77,9 @@ def _pattern(form: str, folds: bool) -> str:
 
 def _folding(word: str) -> str:
     """Return the expression of a word in any letter case; RE2 itself knows all pairs of single letters."""
-    several = [(text, letters) for text, letters in _letters_folded_to_several() if text in word]
-    if not several:
+    text, letters = next(((text, letters) for text, letters in _FOLDED if text in word), ("", ""))
+    if not text:
         return re.escape(word)
-    text, letters = several[0]
     before, after = word.split(text, 1)
     return f"{_folding(before)}(?:{re.escape(text)}|[{letters}]){_folding(after)}"
 
@@ -87,10 +87,13 @@ def _folding(word: str) -> str:
 def _letters_folded_to_several() -> list[tuple[str, str]]:
     """Return for each text of several characters the letters whose casefold it is: `ss` of `ß`; the longest first."""
     letters = defaultdict[str, str](str)
-    for letter in map(chr, _FOLDED_TO_SEVERAL):
+    for letter in map(chr, itertools.chain(*_FOLDED_TO_SEVERAL)):
         if len(text := letter.casefold()) > 1:
             letters[text] += letter
     return sorted(letters.items(), key=lambda pair: (-len(pair[0]), pair[0]))
+
+
+_FOLDED = tuple(_letters_folded_to_several())
 
 
 def _numbers(form: str) -> Iterator[str]:
