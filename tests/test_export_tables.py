@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ FRAME = pd.DataFrame(
         "price": [f"{x:.2f}".replace(".", ",") for x in RNG.normal(20.0, 5.0, ROWS)],
         "flag": RNG.choice(["True", "False"], ROWS),
         "colour": [*RNG.choice(["red", "Blue", "straße", "dark green"], ROWS - 6), *"uvwxyz"],
-        "grade": RNG.choice(["a", "A"], ROWS),
+        "grade": RNG.choice(["a", "A", "none"], ROWS),
         "code": RNG.choice(["007", "1", "2.5", "x"], ROWS),
         "when": (np.datetime64("1968-02-28") + RNG.integers(0, 3_000_000, ROWS).astype("m8[m]")).astype(str),
         "day": (np.datetime64("2019-12-01") + RNG.integers(0, 90, ROWS)).astype("M8[D]").astype(str),
@@ -71,7 +72,7 @@ def classifier() -> Pipeline:
 
 
 CHANGES: dict[str, dict[str, list[str]]] = {
-    "missing": {name: ["", "NA", "?"] for name in FRAME},
+    "missing": {name: ["", "None", "?"] for name in FRAME},  # not the grade none
     "unknown": {name: ["unheard of", "1e99", "(other)"] for name in FRAME},
     "spelled": {
         "weight": ["70", "70.0kg", "1e1 kg"],
@@ -101,6 +102,24 @@ def test_a_pipeline_answers_the_same_to_changed_cells(change: str, classifier: P
         assert np.abs(probabilities - wanted).max() <= 1e-12
         assert labels.tolist() == classifier.predict(cells).tolist()
     assert np.abs(wanted - classifier.predict_proba(FRAME)).max() > 1e-6  # the changes matter
+
+
+def test_inputs_from_elsewhere_are_judged_by_the_graph(classifier: Pipeline, exported: Any) -> None:
+    cells, inputs = FRAME.copy(), onnx_inputs(classifier, FRAME)
+    cells["weight"], inputs["weight"] = "1e9 kg", np.full((ROWS, 1), 1e9)
+    cells["price"], inputs["price"] = "-1e60", np.full((ROWS, 1), -1e60)
+    cells["day"], inputs["day"] = "2020-02-29", np.full((ROWS, 1), 18_321 * 86_400_000_000)
+    cells["flag"], inputs["flag"] = "true", np.full((ROWS, 1), "TRUE", object)
+    found = exported.run(["output_probability"], inputs)[0]
+    assert np.abs(found - classifier.predict_proba(cells)).max() <= 1e-12
+
+
+def test_spellings_that_only_python_knows_are_read_before_the_graph(classifier: Pipeline, exported: Any) -> None:
+    cells = FRAME.assign(code="\u0667")  # the Arabic digit 7
+    inputs = onnx_inputs(classifier, cells)
+    assert set(inputs["code"][:, 0]) == {"007"}
+    found = exported.run(["output_probability"], inputs)[0]
+    assert np.abs(found - classifier.predict_proba(cells)).max() <= 1e-12
 
 
 def test_the_inputs_are_the_columns_and_the_file_says_what_they_take(exported: Any) -> None:
@@ -200,14 +219,23 @@ def test_a_run_has_the_classes_of_its_target_in_their_order(tmp_path: Path) -> N
 def test_a_graph_that_differs_from_the_model_is_not_written(
     classifier: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from microgrud.export import onnx_estimators
+    from microgrud.export import onnx_estimators, onnx_trained
 
-    def wrong(network: Any) -> Any:
+    def inexact(network: Any) -> Any:
         return [layer._replace(weights=layer.weights * (1.0 + 1e-9)) for layer in arrays_of(network)]
 
-    arrays_of = onnx_estimators.arrays_of
-    monkeypatch.setattr(onnx_estimators, "arrays_of", wrong)
-    with pytest.raises(ValueError, match="differs by .*nothing was written"):
+    def relabelled(graph: Any, model: Any, *others: Any) -> None:
+        other = copy.copy(model)
+        other.classes_ = model.classes_[::-1]
+        add_estimator(graph, other, *others)
+
+    arrays_of, add_estimator = onnx_estimators.arrays_of, onnx_estimators.add_estimator
+    with monkeypatch.context() as patch:
+        patch.setattr(onnx_estimators, "arrays_of", inexact)
+        with pytest.raises(ValueError, match="differs by .*nothing was written"):
+            to_onnx(classifier, tmp_path / "model.onnx")
+    monkeypatch.setattr(onnx_trained, "add_estimator", relabelled)
+    with pytest.raises(ValueError, match="expected the classes of the model, got others"):
         to_onnx(classifier, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
