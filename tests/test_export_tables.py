@@ -175,6 +175,13 @@ def test_an_estimator_takes_a_matrix_and_gives_its_labels(labels: Any, tmp_path:
     assert found.tolist() == (wanted if labels.dtype.kind == "i" else list(map(str, wanted)))
 
 
+def test_the_file_names_the_columns_of_a_matrix(tmp_path: Path) -> None:
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    metadata = session(MLPClassifier(**QUICK).fit(X, y), tmp_path).get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["columns"]) == X.columns.tolist()
+    assert json.loads(metadata["classes"]) == [0, 1, 2]
+
+
 SETTINGS: list[dict[str, Any]] = [
     {"scale_inputs": False, "activation": "tanh"},
     {"pieces": 0},

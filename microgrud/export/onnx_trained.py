@@ -67,6 +67,9 @@ def _metadata(trained: TrainedModel) -> dict[str, str]:
     if isinstance(trained.network, MLPClassifier):
         labels = trained.network.classes_.tolist() if trained.classes is None else list(trained.classes)
         found["classes"] = json.dumps(labels, ensure_ascii=False)
+    names = getattr(trained.network, "feature_names_in_", None)
+    if names is not None:
+        found["columns"] = json.dumps(names.tolist(), ensure_ascii=False)
     if trained.preparation is not None:
         takes = {plan.name: TAKES[plan.kind] for plan in used_plans(trained.preparation)}
         found["inputs"] = json.dumps(takes, ensure_ascii=False)
@@ -89,9 +92,9 @@ def _compare(made: Any, trained: TrainedModel) -> None:
         texts = {name: rows[[name]].to_numpy() for name, x in read.items() if x.dtype == object}
         tries = [read, {**read, **texts}]  # categories in the spellings of training, and in those of the cells
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # on columns of which no cell can be read
+        warnings.simplefilter("ignore", UserWarning)  # on columns without a cell that can be read, or without names
         prepared = rows if trained.preparation is None else trained.preparation.transform(rows)
-    answered, wanted = _answers(trained, prepared)
+        answered, wanted = _answers(trained, prepared)
     for inputs in tries:
         found = [each[answered] for each in run(made, inputs)]
         _check_close(found[-1], wanted, trained)
