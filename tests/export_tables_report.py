@@ -26,12 +26,13 @@ from typer.testing import CliRunner
 from benchmarks.tables.sources import TABLES
 from microgrud.cli import commands
 from microgrud.export import onnx_inputs
+from microgrud.sklearn import load
 from microgrud.tables import read_table
 
 #: Two classes, with dates and missing cells; five, with dates; ten, of 64 numbers; four, with categories and missing
 #: cells; numbers, with missing cells; numbers, with categories.
 NAMES = ("penguins_raw", "seattle-weather", "digits", "Chile", "airquality", "Salaries")
-QUICK = ["--epochs", "8", "--hidden", "16,8", "--estimators", "3", "--no-pictures"]
+QUICK = ["--epochs", "60", "--hidden", "16,8", "--estimators", "3", "--no-pictures"]
 
 
 class Outcome(NamedTuple):
@@ -39,12 +40,14 @@ class Outcome(NamedTuple):
 
     Args:
         difference: the largest difference of probabilities, or of numbers in units of the largest number.
+        share: that of the networks, next to linear models.
         classes_agree: whether all classes are those of `microgrud predict`; None in regression.
         seconds: the time of onnxruntime for all rows.
         size: that of the file in bytes.
     """
 
     difference: float
+    share: float
     classes_agree: bool | None
     seconds: float
     size: int
@@ -106,7 +109,8 @@ def compared(frame: pd.DataFrame, target: str, rows: int, seed: int, folder: Pat
     unit = 1.0 if names else np.abs(wanted).max()
     difference = max(float(np.abs(found[-1] - wanted).max()) / unit for found in (answers, again))
     agree = all((found[0] == predicted["predicted"].to_numpy(object)).all() for found in (answers, again))
-    return Outcome(difference, agree if names else None, seconds, size)
+    share = load(run)["network"].network_share_
+    return Outcome(difference, share, agree if names else None, seconds, size)
 
 
 def main() -> None:
@@ -129,7 +133,8 @@ def main() -> None:
         agree = {None: "numbers", True: "all classes agree", False: "CLASSES DIFFER"}[found.classes_agree]
         shape = f"{frame.shape[0]} x {frame.shape[1]}"
         print(
-            f"{name:16} {shape:>10}: largest difference {found.difference:.1e}, {agree}; "
+            f"{name:16} {shape:>10}: share of networks {found.share}, largest difference "
+            f"{found.difference:.1e}, {agree}; "
             f"{found.seconds / arguments.rows * 1e6:.1f} us a row, {found.size / 1000:.0f} kB",
             flush=True,
         )
