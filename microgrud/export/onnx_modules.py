@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import activations, functions
+from ..engine import Value
 from ..engine.grad_mode import without_graph
 from ..nn import MLP, BatchNorm1d, Dropout, Embedding, LayerNorm, Module, Neuron, PReLU, Sequential
 from ..nn.activations import Activation, get_activation
