@@ -23,7 +23,8 @@ OPTIONAL = [
     "nbclient",
     "nbformat",
 ]
-OPTIONAL += ["numpy", "openpyxl", "pandas", "safetensors", "scipy", "selenium", "sklearn", "torch", "tqdm", "typer"]
+OPTIONAL += ["numpy", "onnx", "onnxruntime", "openpyxl", "pandas", "safetensors", "scipy", "selenium", "sklearn"]
+OPTIONAL += ["cloudpickle", "dask", "distributed", "torch", "tqdm", "typer"]
 MISSING = [name for name in OPTIONAL if importlib.util.find_spec(name) is None]
 
 if not {"hypothesis", "mpmath"} & set(MISSING):

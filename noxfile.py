@@ -44,6 +44,10 @@ LEFT_OUT = [
     ]
 ]
 
+#: The tests that use PyTorch where it is installed.
+EXPORT_TESTS = ["tests/test_export_torch.py", "tests/test_export_missing.py", "tests/test_cli_export.py"]
+EXPORT_TESTS += ["microgrud/export"]
+
 VERSIONS = nox.project.python_versions(nox.project.load_toml())
 NEWEST = next((version for version in reversed(VERSIONS) if shutil.which(f"python{version}")), VERSIONS[-1])
 
@@ -54,6 +58,13 @@ def oldest_numpy() -> str:
     """Return the requirement of the oldest NumPy that pyproject.toml allows."""
     text = Path("pyproject.toml").read_text(encoding="utf-8")
     return re.search(r"numpy>=[\d.]+", text)[0].replace(">=", "==")  # type: ignore[index]
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """Test exports to PyTorch, which takes gigabytes, so that no other environment has it."""
+    session.install("--editable", ".[train,onnx,safetensors,testing,torch]", "pytest", "pytest-xdist")
+    session.run("pytest", "-q", "-n", "auto", "-m", "not slow", *EXPORT_TESTS, env={"HYPOTHESIS_PROFILE": "quick"})
 
 
 @nox.session(python=VERSIONS)
