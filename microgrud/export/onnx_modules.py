@@ -21,7 +21,7 @@ from ..nn.sequential import KINDS
 from .onnx_activations import Composer, add_activation
 from .onnx_check import check_onnx
 from .onnx_graph import Graph
-from .onnx_recorded import Flow, add_recorded, number_of
+from .onnx_recorded import Flow, add_recorded, number_of, record
 
 #: Rows on which an exported model is compared with the module.
 _ROWS = 40
@@ -156,7 +156,7 @@ def add_module(graph: Graph, module: Any, flow: Flow) -> Flow:
     for function, add in _OVER_OUTPUTS.items():
         if module is function:
             return Flow(add(graph, flow), flow.width // 2 if function is activations.glu else flow.width)
-    return add_recorded(graph, module, flow)
+    return add_recorded(graph, record(module, flow), flow)
 
 
 def _neurons(graph: Graph, module: Any, flow: Flow) -> Flow:
@@ -183,9 +183,12 @@ def _neurons(graph: Graph, module: Any, flow: Flow) -> Flow:
 def _activated(graph: Graph, activation: Activation, tensor: str, width: int) -> str:
     if activation.name is not None:
         return add_activation(graph, activation, tensor)
+    recording = record(activation, Flow(tensor, 1, is_number=True))
+    if recording.is_elementwise or width == 1:
+        return add_recorded(graph, recording, Flow(tensor, 1, is_number=True)).tensor
     columns = [graph.add("Gather", tensor, graph.constant(np.array([k])), axis=1) for k in range(width)]
-    results = [add_recorded(graph, activation, Flow(column, 1, is_number=True)).tensor for column in columns]
-    return results[0] if width == 1 else graph.add("Concat", *results, axis=1)
+    results = [add_recorded(graph, recording, Flow(column, 1, is_number=True)).tensor for column in columns]
+    return graph.add("Concat", *results, axis=1)
 
 
 def _mlp(graph: Graph, module: MLP, flow: Flow) -> Flow:

@@ -45,33 +45,52 @@ def number_of(x: Any) -> float:
     return float(x.data) if isinstance(x, Value) else as_float(x, "to_onnx")
 
 
-def add_recorded(graph: Graph, function: Callable[..., Any], flow: Flow) -> Flow:
-    """Add the nodes of a module or a function that is given a sample, by recording a call of it.
+class Recording(NamedTuple):
+    """A recorded call: what reported it, the inputs, and what was returned."""
+
+    recorder: _Recorder
+    inputs: list[Any]
+    result: Any
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each operation has a fixed number of operands, so that it serves tensors of any shape."""
+        nodes = topological_order(self.result) if isinstance(self.result, Value) else []
+        return all(getattr(node._operation, "arity", 0) is not None for node in nodes if node._operands)
+
+
+def record(function: Callable[..., Any], flow: Flow) -> Recording:
+    """Record a call of a module or a function that is given a sample.
 
     Raises:
         ValueError: if its operations depend on the numbers in a way that a graph cannot; the message names it.
     """
     name = getattr(function, "label", None) or getattr(function, "__name__", type(function).__name__)
     recorder = _Recorder(f"to_onnx: {name}")
-    inputs: list[Any] = []
-    error: Exception | None = None
+    failure: Exception | None = None
     for seed in range(20):  # some numbers may lie outside of the domain of an operation
         recorder.clear()
         rng = random.Random(seed)
-        inputs = [recorder.integer(k) if k in flow.integers else Value(rng.gauss(0.0, 1.0)) for k in range(flow.width)]
+        inputs: list[Any] = [
+            recorder.integer(k) if k in flow.integers else Value(rng.gauss(0.0, 1.0)) for k in range(flow.width)
+        ]
         try:
             with tracing.reporting_to(recorder), enable_grad():
                 result = function(inputs[0] if flow.is_number else list(inputs))
-            break
-        except (ArithmeticError, ValueError, IndexError) as found:
+        except (ArithmeticError, ValueError, IndexError) as error:
             if recorder.refusal is not None:
                 raise recorder.refusal from None
-            error = found
-    else:
-        assert error is not None
-        raise error
-    recorder.finish()
-    return _Writer(graph, recorder, inputs, flow).write(result, recorder.where)
+            failure = error
+        else:
+            recorder.finish()
+            return Recording(recorder, inputs, result)
+    assert failure is not None
+    raise failure
+
+
+def add_recorded(graph: Graph, recording: Recording, flow: Flow) -> Flow:
+    """Add the nodes of a recorded call; one that is elementwise may be given a tensor of several columns as one."""
+    return _Writer(graph, recording.recorder, recording.inputs, flow).write(recording.result, recording.recorder.where)
 
 
 class _Recorder(tracing.Tracer):
