@@ -38,11 +38,11 @@ EDGES = [0.0, -0.0, 1e-300, 1e-9, 0.5, 1.0, 3.0, 6.0, 20.0, 30.0, 38.5, 700.0, 7
 EDGES += [1e8, 1e16, 1e155, 1e300, math.inf]
 
 
-def run(model: Module, folder: Path, rows: Any, **options: Any) -> Any:
-    """Export a module, and return the output of the file for rows."""
+def run(model: Module, folder: Path, samples: Any, **options: Any) -> Any:
+    """Export a module, and return the output of the file for samples."""
     path = folder / "model.onnx"
     to_onnx(model, path, **options)
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"input": rows})[0]
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"input": samples})[0]
 
 
 def expect_close(found: Any, wanted: Any, tolerance: float = 1e-12) -> None:
@@ -176,6 +176,8 @@ EVERY = {
     "slopes": lambda x: [mg.leaky_relu(x[0], x[1]), mg.elu(x[0], x[1]), mg.elu(x[1], 2.0), mg.relu(x[1])],
     "choices": lambda x: [mg.where(x[0] <= x[1], x[0], 2.0), (x[0] == x[1]) * x[0], (x[0] != x[1]) + 0.0],
     "sequences": lambda x: [mg.sum(x), mg.mean(x), mg.prod(x), mg.max(x), mg.min(x), mg.dot(x, x, 1.0)],
+    "unused": lambda x: [x[0], mg.log(x[1])][0],
+    "caught in a choice": lambda x: mg.where(x[0] > 0.0, mg.sqrt(x[0]), 0.0),
     "shares": lambda x: [*mg.softmax(x), *mg.log_softmax(x), mg.dot([1.0, 2.0], x), mg.dot(x, [1.0, x[1]])],
 }
 
@@ -234,6 +236,14 @@ def not_finite() -> MLP:
         (lambda: Program(lambda x: x[0]), {"inputs": 2, "integers": [2]}, ValueError, "integers: expected places"),
         (lambda: MLP(2, [1]), {"inputs": 3}, ValueError, "MLP: expected 2 inputs"),
         (not_finite, {}, ValueError, "parameter layers.0.neurons.0.w.0: expected a finite number, got inf"),
+        (
+            lambda: Program(lambda x: mg.log(-mg.exp(x[0]))),
+            {"inputs": 1},
+            ValueError,
+            "errors for all: log.* give rows=",
+        ),
+        (lambda: MLP(2, [1]), {"rows": [1.0, 2.0]}, ValueError, r"rows: .* 2 dimensions, got the shape \(2,\)"),
+        (lambda: MLP(2, [1]), {"rows": [[1.0, 2.0, 3.0]]}, ValueError, "MLP: expected 2 inputs"),
         (lambda: "model.json", {"inputs": 2}, TypeError, "leave them out"),
     ],
 )
@@ -242,6 +252,39 @@ def test_what_has_no_graph_is_an_error_before_anything_is_written(
 ) -> None:
     with pytest.raises(kind, match=message):
         to_onnx(model(), tmp_path / "model.onnx", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("factor", [1.0 + 1e-11, 1.0 - 2e-8, 1.0, 1.0 + 2.0**-52])
+def test_factors_near_1_count(factor: float, tmp_path: Path) -> None:
+    """In onnxruntime, a constant that is 1 in single precision is 1."""
+    model = Program(
+        lambda x: [x[0] * factor, factor * x[0], x[0] / factor, factor / x[0], x[0] + factor, x[0] ** factor]
+    )
+    rows = np.array([[3.0], [7.0], [1e300], [1e-300]])
+    found = run(model, tmp_path, rows, inputs=1)
+    expect_close(found, model.predict(rows), 3e-16)
+    norm = BatchNorm1d(1)
+    norm.weight = [Value(factor)]
+    expect_close(run(norm, tmp_path, rows), norm.eval().predict(rows)[:, :1])
+
+
+def test_rows_say_for_what_numbers_a_model_is_made(tmp_path: Path) -> None:
+    model = Program(lambda x: mg.acosh(x[0] - 1e6) / x[1])
+    rows = [[1e6 + k, 1.0 + k] for k in range(1, 9)]
+    with pytest.raises(ValueError, match="give rows="):
+        to_onnx(model, tmp_path / "model.onnx", inputs=2)
+    expect_close(run(model, tmp_path, np.array(rows), rows=rows), model.predict(rows))
+
+
+def test_a_wrong_graph_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from microgrud.export import onnx_activations
+
+    monkeypatch.setattr(
+        onnx_activations.Composer, "square", lambda self, x: self.op("Mul", self.op("Mul", x, x), 1.0 + 1e-11)
+    )
+    with pytest.raises(ValueError, match=r"of the check in onnxruntime.*nothing was written"):
+        to_onnx(MLP(3, [4, 1], "square", rng=0), tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 

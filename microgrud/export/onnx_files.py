@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def to_onnx(
-    model: Any, path: str | os.PathLike[str], *, inputs: int | None = None, integers: Sequence[int] = ()
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    inputs: int | None = None,
+    integers: Sequence[int] = (),
+    rows: Any = None,
 ) -> None:
     """Write a model to an ONNX file, once its answers in onnxruntime are those of the model to 1e-12.
 
@@ -35,6 +40,8 @@ def to_onnx(
         path: the file to write.
         inputs: how many numbers a sample has, for a Module that does not say so, as a user-defined one.
         integers: for a Module, the places of the numbers in a sample that are whole, and looked up by an Embedding.
+        rows: for a Module, samples on which the file is compared with it, at most 500 of them; if None, random numbers
+            around 0.
 
     The forward of a user-defined Module, and a function of your own as an activation or as a layer, is called once, and
     its operations are recorded. They must be the same for every row: a branch on a number, a use of its `.data`, random
@@ -80,18 +87,18 @@ def to_onnx(
     except ImportError as error:
         raise ImportError(what_to_install("to_onnx needs", "onnx", "onnxruntime")) from error
     check_replaceable(path)
-    write_atomically(path, _made(model, inputs, integers).SerializeToString())
+    write_atomically(path, _made(model, inputs, integers, rows).SerializeToString())
 
 
-def _made(model: Any, inputs: int | None, integers: Sequence[int]) -> Any:
+def _made(model: Any, inputs: int | None, integers: Sequence[int], rows: Any) -> Any:
     """Return the checked ONNX model."""
     if isinstance(model, Module):
         from .onnx_modules import module_to_onnx  # which needs onnx
 
-        return module_to_onnx(model, inputs, integers)
-    if inputs is not None or len(integers):
+        return module_to_onnx(model, inputs, integers, rows)
+    if inputs is not None or len(integers) or rows is not None:
         raise TypeError(
-            "to_onnx: expected a Module, which inputs= and integers= are about, got an object of type "
+            "to_onnx: expected a Module, which inputs=, integers= and rows= are about, got an object of type "
             f"{type(model).__name__}; leave them out"
         )
     from .onnx_trained import trained_to_onnx  # which needs scikit-learn, too

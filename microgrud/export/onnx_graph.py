@@ -37,6 +37,7 @@ class Graph:
         self._outputs: list[Any] = []
         self._constants: list[Any] = []
         self._scalars: dict[str, str] = {}
+        self._near_one: dict[str, str] = {}  # the doubles of constants that onnxruntime takes for 1
         self._taken: Counter[str] = Counter()
         self._where = prefix
 
@@ -60,7 +61,18 @@ class Graph:
         return _KINDS[dtype]
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node, and return the name of its output."""
+        """Add a node, and return the name of its output.
+
+        onnxruntime leaves products with a constant out if the constant is 1 in single precision. So a factor of
+        1.00000001 is given as 0.5 and its double.
+        """
+        if operator in ("Mul", "Div") and inputs[-1] in self._near_one:
+            half, factor = self.constant(0.5), self._near_one[inputs[-1]]
+            if operator == "Mul":
+                return self.add("Mul", self.add("Mul", inputs[0], half), factor, **attributes)
+            return self.add("Mul", self.add("Div", inputs[0], factor), self.constant(2.0))
+        if operator == "Mul" and inputs[0] in self._near_one:
+            return self.add("Mul", *reversed(inputs))
         name = self._name(operator)
         self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
@@ -71,6 +83,8 @@ class Graph:
         key = f"{array.dtype}{array[()]!r}" if array.ndim == 0 else ""
         if key not in self._scalars:
             made = self._name(name)
+            if array.size == 1 and array.dtype == np.float64 and 0.0 < abs(array.item() - 1.0) < 1e-7:
+                self._near_one[made] = self.constant(2.0 * array)
             self._constants.append(
                 numpy_helper.from_array(array.astype(object) if array.dtype.kind == "U" else array, made)
             )

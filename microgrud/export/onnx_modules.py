@@ -25,16 +25,24 @@ from .onnx_recorded import Flow, add_recorded, number_of, record
 
 #: Rows on which an exported model is compared with the module.
 _ROWS = 40
+#: The most of the user's rows.
+_MOST = 500
 #: Numbers at which activations bend.
 _KINKS = (0.0, -0.0, 1.0, -1.0, 3.0, -3.0, 6.0, 0.5, 20.0, -40.0)
 
 
-def module_to_onnx(model: Module, inputs: int | None = None, integers: Sequence[int] = ()) -> Any:
+def module_to_onnx(model: Module, inputs: int | None = None, integers: Sequence[int] = (), rows: Any = None) -> Any:
     """Return a module as an ONNX model that has passed the comparison in onnxruntime; see `to_onnx`."""
     with mode(model, False):
         _check_parameters(model)
         embeds = _begins_with_embedding(model)
-        width = 1 if embeds else inputs or width_of(model)
+        if rows is not None:
+            rows = np.asarray(rows)
+            if rows.ndim != 2 - embeds or not len(rows):
+                raise ValueError(
+                    f"to_onnx: rows: expected samples, an array of {2 - embeds} dimensions, got the shape {rows.shape}"
+                )
+        width = 1 if embeds else inputs or width_of(model) or (None if rows is None else rows.shape[1])
         if width is None:
             raise ValueError(
                 f"to_onnx: inputs: expected how many numbers a sample of {type(model).__name__} has, got None, and the "
@@ -42,8 +50,8 @@ def module_to_onnx(model: Module, inputs: int | None = None, integers: Sequence[
             )
         if not all(isinstance(k, int) and 0 <= k < width for k in integers):
             raise ValueError(f"to_onnx: integers: expected places from 0 to {width - 1}, got {list(integers)}")
-        rows = _rows(model, width, embeds, integers)
-        answered, expected = _answers(model, rows)
+        tried = _rows(model, width, embeds, integers) if rows is None else _samples(rows, integers)
+        answered, expected = _answers(model, tried)
         graph = Graph()
         if embeds:
             flow = Flow(graph.input("input", np.int64), 1, is_number=True)
@@ -102,13 +110,20 @@ def _rows(model: Any, width: int, embeds: bool, integers: Sequence[int]) -> list
         while type(model) is Sequential:
             model = model.layers[0]
         return [rng.randrange(len(model.weight)) for _ in range(_ROWS)]
-    rows: list[list[Any]] = [[rng.gauss(0.0, 10.0 ** (k % 3)) for _ in range(width)] for k in range(_ROWS)]
+    rows: list[list[Any]] = [[rng.gauss(0.0, 10.0 ** (k % 6 - 3)) for _ in range(width)] for k in range(_ROWS)]
     rows[1:8] = [[rng.choice(_KINKS) for _ in range(width)] for _ in range(7)]
     rows[0] = [0.0] * width
     for row in rows:
         for k in integers:
             row[k] = rng.randrange(9)
     return rows
+
+
+def _samples(rows: Any, integers: Sequence[int]) -> list[Any]:
+    """Return up to _MOST rows of the user's as samples."""
+    if rows.ndim == 1:
+        return [int(x) for x in rows[:_MOST]]
+    return [[int(x) if k in integers else float(x) for k, x in enumerate(row)] for row in rows[:_MOST]]
 
 
 def _answers(model: Module, rows: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -126,8 +141,11 @@ def _answers(model: Module, rows: list[Any]) -> tuple[list[Any], list[Any]]:
             continue
         answered.append(row)
         expected.append(_floats(result))
-    if not answered and failure is not None:
-        raise failure
+    if failure is not None and not answered:
+        raise ValueError(
+            f"to_onnx: rows: expected samples for which the model has an answer, got errors for all: {failure}; give "
+            "rows= of your table, instead of random numbers around 0"
+        ) from failure
     return answered, expected
 
 
