@@ -30,6 +30,7 @@ from microgrud.nn import (
     PReLU,
     Sequential,
 )
+from microgrud.testing.expressions import MOVES, expressions
 
 onnxruntime = pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
@@ -95,7 +96,7 @@ def test_activations_agree_everywhere(name: str, tmp_path: Path) -> None:
     expect_close(found, wanted, 1e-10 if name == "tan" else 2e-14)  # next to poles, where the cosine cancels
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_random_networks_agree(seed: int, tmp_path_factory: Any) -> None:
     model = random_network(seed)
@@ -176,6 +177,12 @@ EVERY = {
     "slopes": lambda x: [mg.leaky_relu(x[0], x[1]), mg.elu(x[0], x[1]), mg.elu(x[1], 2.0), mg.relu(x[1])],
     "choices": lambda x: [mg.where(x[0] <= x[1], x[0], 2.0), (x[0] == x[1]) * x[0], (x[0] != x[1]) + 0.0],
     "sequences": lambda x: [mg.sum(x), mg.mean(x), mg.prod(x), mg.max(x), mg.min(x), mg.dot(x, x, 1.0)],
+    "remainders": lambda x: [x[0] // x[1], x[0] % x[1], x[0] % -3.0, 3.0 // x[1]],
+    "remainder": lambda x: mg.fmod(x[0], x[1]),
+    "signs": lambda x: [mg.copysign(x[0], x[1]), mg.atan2(x[0], x[1]), mg.atan2(2.0, x[0]), mg.degrees(x[0])],
+    "probabilities": lambda x: [mg.ndtr(x[0]), mg.radians(x[1])],
+    "entropy": lambda x: [mg.xlogy(x[0], x[1]), mg.entr(x[1])],
+    "logit": lambda x: mg.logit(x[0]),
     "unused": lambda x: [x[0], mg.log(x[1])][0],
     "caught in a choice": lambda x: mg.where(x[0] > 0.0, mg.sqrt(x[0]), 0.0),
     "shares": lambda x: [*mg.softmax(x), *mg.log_softmax(x), mg.dot([1.0, 2.0], x), mg.dot(x, [1.0, x[1]])],
@@ -198,6 +205,20 @@ def test_operations_agree_with_the_engine_where_it_raises_errors_too(name: str, 
             continue
         wanted = [getattr(x, "data", x) for x in (result if isinstance(result, list) else [result])]
         expect_close(ours, wanted, 1e-12)
+
+
+SUPPORTED = sorted(MOVES.keys() - {"xlog1py", "log_ndtr", "ndtri", "erfinv", "sinc", "gamma", "lgamma", "digamma"})
+SUPPORTED = [name for name in SUPPORTED if name not in {"polygamma", "beta", "betaln", "i0", "i1"}]
+
+
+@settings(max_examples=15, deadline=None)
+@given(program=expressions(SUPPORTED, max_nodes=12, inputs=[0.7, -1.3]))
+def test_random_programs_agree(program: Any, tmp_path_factory: Any) -> None:
+    """They are compared near numbers at which they are well-behaved."""
+    rows = [[x + d for x in program.inputs] for d in (0.0, 1e-3, -1e-3)]
+    model = Program(lambda x: program(*x))
+    found = run(model, tmp_path_factory.mktemp("file"), np.array(rows), inputs=2, rows=rows)
+    expect_close(found, [program(*map(Value, row)).data for row in rows])
 
 
 def branching(x: Any) -> Any:

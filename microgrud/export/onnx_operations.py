@@ -182,6 +182,71 @@ class Operations(Composer):
         root = self.op("Mul", self.op("Sqrt", above), self.op("Sqrt", self.op("Add", x, 1.0)))
         return self._log1p_of(self.op("Add", above, root))
 
+    def _degrees_of(self, x: str) -> str:
+        return self.op("Mul", x, 180.0 / math.pi)
+
+    def _radians_of(self, x: str) -> str:
+        return self.op("Mul", x, math.pi / 180.0)
+
+    def _ndtr_of(self, x: str) -> str:
+        return self.op("Mul", self.erfc(self.op("Mul", x, -math.sqrt(0.5))), 0.5)
+
+    def _logit_of(self, x: str) -> str:
+        self._refuse(self.op("Or", self.op("LessOrEqual", x, 0.0), self.op("GreaterOrEqual", x, 1.0)))
+        return self.op("Sub", self.op("Log", x), self.op("Log", self.op("Sub", 1.0, x)))
+
+    def _xlogy_of(self, x: Operand, y: Operand) -> str:
+        is_zero = self.op("And", self.op("Equal", x, 0.0), self.op("Not", self.op("IsNaN", y)))
+        self._refuse(self.op("And", self.op("Not", is_zero), self.op("LessOrEqual", y, 0.0)))
+        return self.op("Where", is_zero, 0.0, self.op("Mul", x, self.op("Log", y)))
+
+    def _entr_of(self, x: str) -> str:
+        return self.op("Neg", self._xlogy_of(x, x))
+
+    def _is_negative(self, x: Operand) -> str:
+        """Add the sign bit, which -0.0 has too."""
+        is_zero = self.op("And", self.op("Equal", x, 0.0), self.op("Less", self.op("Div", 1.0, x), 0.0))
+        return self.op("Or", self.op("Less", x, 0.0), is_zero)
+
+    def _copysign_of(self, x: Operand, y: Operand) -> str:
+        size = self.op("Abs", x)
+        return self.op("Where", self._is_negative(y), self.op("Neg", size), size)
+
+    def _atan2_of(self, y: Operand, x: Operand) -> str:
+        high, wide = self.op("Abs", y), self.op("Abs", x)
+        ratio = self.where("Equal", high, wide, 1.0, self.op("Div", high, wide))
+        angle = self.atan(self.where("Equal", high, 0.0, self.op("Where", self.op("IsNaN", x), x, 0.0), ratio))
+        turned = self.op("Where", self._is_negative(x), self.op("Sub", math.pi, angle), angle)
+        return self._copysign_of(turned, y)
+
+    def _remainder(self, x: Operand, y: Operand) -> str:
+        """Add the remainder with the sign of x."""
+        some = str(x if isinstance(x, str) else y)
+        return self.graph.add("Mod", self.column(x, some), self.column(y, some), fmod=1)
+
+    def _turns(self, rest: str, y: Operand) -> str:
+        return self.op("Less", self.op("Mul", self.op("Sign", rest), self.op("Sign", y)), 0.0)
+
+    def _fmod_of(self, x: Operand, y: Operand) -> str:
+        rest = self._remainder(x, y)
+        self._refuse(self._turned("IsNaN", rest, (x, y)))
+        return rest
+
+    def _modulo_of(self, x: Operand, y: Operand) -> str:
+        """Add the remainder with the sign of the divisor."""
+        self._refuse(self.op("Equal", y, 0.0))
+        rest = self._remainder(x, y)
+        return self.op("Where", self._turns(rest, y), self.op("Add", rest, y), rest)
+
+    def _floor_divide_of(self, x: Operand, y: Operand) -> str:
+        """Add the quotient of what the remainder leaves: that of the operands may be rounded up to an integer."""
+        self._refuse(self.op("Equal", y, 0.0))
+        rest = self._remainder(x, y)
+        quotient = self.op("Div", self.op("Sub", x, rest), y)
+        quotient = self.op("Where", self._turns(rest, y), self.op("Sub", quotient, 1.0), quotient)
+        below = self.op("Floor", quotient)
+        return self.where("Greater", self.op("Sub", quotient, below), 0.5, self.op("Add", below, 1.0), below)
+
     # --- operations on several numbers ---
 
     def _sum_of(self, *xs: Operand) -> str:
