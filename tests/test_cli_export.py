@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typed import QUICK, a_table, contents, fails, succeed
 
-from microgrud.export import from_safetensors, load_torch_state_dict
+from microgrud.export import from_safetensors, load_torch_state_dict, to_onnx
 from microgrud.nn import MLP
 from microgrud.tables import read_table
 
@@ -72,6 +72,16 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     for name in ("onnx", "onnxruntime"):
         monkeypatch.setitem(sys.modules, name, None)
     fails(["export", run, "--to", "onnx"], "--to onnx: to_onnx needs onnx and onnxruntime")
+
+
+def test_a_network_is_exported_as_onnx() -> None:
+    model = MLP(2, [3, 2], activation="gelu", output="softmax", rng=0)
+    model.save("net.json")
+    succeed("export", "net.json", "--to", "onnx")
+    to_onnx("net.json", "same.onnx")
+    assert Path("same.onnx").read_bytes() == Path("net.onnx").read_bytes()
+    found = onnxruntime.InferenceSession("net.onnx").run(None, {"input": [[0.5, -1.0]]})[0]
+    assert found[0] == pytest.approx(model.predict([[0.5, -1.0]])[0], rel=1e-12)
 
 
 def test_a_network_is_exported_as_safetensors_and_as_an_estimator_of_scikit_learn() -> None:

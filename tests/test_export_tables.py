@@ -187,6 +187,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"pieces": 0},
     {"hidden_layer_sizes": ()},
     {"activation": "sigmoid", "solver": "lbfgs"},
+    {"activation": "gelu"},
 ]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..common.files import check_replaceable, write_atomically
 from ..common.missing import what_to_install
-from ..nn import Module
+from ..nn import Module, load_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,8 @@ def to_onnx(
             a fitted MLPClassifier or MLPRegressor of `microgrud.sklearn`, whose input is the matrix `X` (rows, inputs);
             a Pipeline of a TablePreparation and one of these, as `microgrud.sklearn.load` gives it, with an input
             (rows, 1) for each column that it takes, see `onnx_inputs`;
-            a run of the command line: the path of its folder, or of the model.json in it.
+            a path: of the folder of a run of the command line, of the model.json in it, or of the model file of a
+            Module.
         path: the file to write.
         inputs: how many numbers a sample has, for a Module that does not say so, as a user-defined one.
         integers: for a Module, the places of the numbers in a sample that are whole, and looked up by an Embedding.
@@ -92,6 +93,8 @@ def to_onnx(
 
 def _made(model: Any, inputs: int | None, integers: Sequence[int], rows: Any) -> Any:
     """Return the checked ONNX model."""
+    if isinstance(model, (str, os.PathLike)) and not is_run(model):
+        model = load_model(model)[0]
     if isinstance(model, Module):
         from .onnx_modules import module_to_onnx  # which needs onnx
 

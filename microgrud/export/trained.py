@@ -61,7 +61,7 @@ def trained_model(where: str, model: Any) -> TrainedModel:
         check_is_fitted(preparation)
     if not isinstance(network, (MLPClassifier, MLPRegressor)):
         raise TypeError(
-            f"{where}: expected an MLPClassifier or MLPRegressor of microgrud.sklearn, a Pipeline of a "
+            f"{where}: expected a Module, an MLPClassifier or MLPRegressor of microgrud.sklearn, a Pipeline of a "
             f"TablePreparation and one of these, or the path of a model file, got {type(network).__name__}"
         )
     check_is_fitted(network)
