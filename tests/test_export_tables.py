@@ -202,6 +202,14 @@ def test_an_estimator_with_any_settings_answers_the_same(given: dict[str, Any], 
     assert found == pytest.approx(model.predict(3.0 * X), rel=1e-11, abs=1e-10)
 
 
+def test_a_model_that_amplifies_rounding_is_exported(tmp_path: Path) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    model = MLPRegressor(**{**QUICK, "activation": "tan"}).fit(X, y)
+    model.network_share_ = 1.0
+    (found,) = session(model, tmp_path).run(None, {"X": X})
+    assert found[:, 0] == pytest.approx(model.predict(X), rel=1e-6)
+
+
 def test_rows_that_an_estimator_refuses_have_no_answer(tmp_path: Path) -> None:
     X, y = load_wine(return_X_y=True)
     X = X.copy()

@@ -46,9 +46,9 @@ def check_onnx(model: Any, inputs: Mapping[str, Any], expected: Sequence[Any]) -
             raise ValueError(f"to_onnx: expected an output of shape {wanted.shape} in onnxruntime, got {ours.shape}")
         far = distances(ours, wanted)
         if (far > TOLERANCE).any():
-            loose = loose or [run(_nudged(model, seed), inputs) for seed in range(3)]
+            loose = loose or [run(nudged(model, seed), inputs) for seed in range(3)]
             with np.errstate(invalid="ignore"):
-                slack = 4.0 * np.max([distances(nudged[k], ours) for nudged in loose], axis=0)
+                slack = 4.0 * np.max([distances(other[k], ours) for other in loose], axis=0)
             far = np.where(far <= slack, 0.0, far)
         if (far > TOLERANCE).any():
             place = np.unravel_index(int(far.argmax()), far.shape)
@@ -77,7 +77,7 @@ def distances(found: Any, wanted: Any) -> Any:
     return np.where(same, 0.0, np.where(np.isfinite(found) & np.isfinite(wanted), far, np.inf))
 
 
-def _nudged(model: Any, seed: int) -> Any:
+def nudged(model: Any, seed: int) -> Any:
     """Return a copy of a model whose double constants are changed by up to 4 units in the last place, at random."""
     rng = np.random.default_rng(seed)
     copy = type(model)()

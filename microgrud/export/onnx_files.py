@@ -93,8 +93,6 @@ def to_onnx(
 
 def _made(model: Any, inputs: int | None, integers: Sequence[int], rows: Any) -> Any:
     """Return the checked ONNX model."""
-    if isinstance(model, (str, os.PathLike)) and not is_run(model):
-        model = load_model(model)[0]
     if isinstance(model, Module):
         from .onnx_modules import module_to_onnx  # which needs onnx
 
@@ -104,6 +102,8 @@ def _made(model: Any, inputs: int | None, integers: Sequence[int], rows: Any) ->
             "to_onnx: expected a Module, which inputs=, integers= and rows= are about, got an object of type "
             f"{type(model).__name__}; leave them out"
         )
+    if isinstance(model, (str, os.PathLike)) and not is_run(model):
+        return _made(load_model(model)[0], None, ())
     from .onnx_trained import trained_to_onnx  # which needs scikit-learn, too
 
     return trained_to_onnx(model)
