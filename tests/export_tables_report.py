@@ -32,7 +32,7 @@ from microgrud.tables import read_table
 #: Two classes, with dates and missing cells; five, with dates; ten, of 64 numbers; four, with categories and missing
 #: cells; numbers, with missing cells; numbers, with categories.
 NAMES = ("penguins_raw", "seattle-weather", "digits", "Chile", "airquality", "Salaries")
-QUICK = ["--epochs", "60", "--hidden", "16,8", "--estimators", "3", "--no-pictures"]
+QUICK = ["--hidden", "16,8", "--estimators", "3", "--no-pictures"]
 
 
 class Outcome(NamedTuple):
@@ -86,11 +86,11 @@ def command(*words: object) -> None:
         raise RuntimeError(f"microgrud {' '.join(map(str, words))}: {result.output} {result.exception!r}")
 
 
-def compared(frame: pd.DataFrame, target: str, rows: int, seed: int, folder: Path) -> Outcome:
+def compared(frame: pd.DataFrame, target: str, rows: int, seed: int, folder: Path, epochs: int = 60) -> Outcome:
     """Train on a table in a folder, export the run, and compare the answers to changed rows."""
     run, table, new = folder / "run", folder / "table.csv", folder / "new.csv"
     frame.to_csv(table, index=False)
-    command("train", table, "--target", target, *QUICK, "--out", run, "--seed", seed)
+    command("train", table, "--target", target, *QUICK, "--epochs", epochs, "--out", run, "--seed", seed)
     command("export", run, "--to", "onnx", "--out", folder / "model.onnx")
     changed(frame, target, rows, np.random.default_rng(seed)).to_csv(new, index=False)
     command("predict", run, new, "--out", folder / "predicted.csv")

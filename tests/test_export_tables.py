@@ -282,6 +282,6 @@ def test_an_exported_run_predicts_as_the_command_line_does(tmp_path: Path) -> No
     from export_tables_report import compared
 
     frame = FRAME.iloc[:150, :8].assign(target=CLASSES[:150])
-    found = compared(frame, "target", 400, 0, tmp_path)
+    found = compared(frame, "target", 400, 0, tmp_path, epochs=8)
     assert found.difference <= 1e-12
     assert found.classes_agree
