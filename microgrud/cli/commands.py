@@ -29,6 +29,7 @@ from .loading import held_interrupts
 from .output import check_output
 from .predicting import Predictor, complete_rows, kept_columns, scores_of
 from .printing import Notes, encodable, fail, note, one_line, os_message, print_json
+from .scheduler import ClusterTable, connected
 from .settings import RunSettings, SettingsError, option_name, option_text
 
 
@@ -130,8 +131,32 @@ def train(
         from .training import train_and_write  # it draws pictures, and takes half a second to load
 
     started = time.perf_counter()
+    if (scheduler := options["scheduler"]) is not None:
+        settings = _settings_for_cluster(tables or [], options)
+        with connected(scheduler) as client:
+            cluster = ClusterTable.read(client, tables or [], settings)
+            train_and_write(cluster.sample, settings, tables or [], out, pictures, as_json, quiet, started, cluster)
+        return
     settings, data = _inputs(tables or [], options)
     train_and_write(data, settings, tables or [], out, pictures, as_json, quiet, started)
+
+
+def _settings_for_cluster(tables: Sequence[str], options: dict[str, Any]) -> RunSettings:
+    """Return the settings of a run on a cluster; raise for all that is wrong with the options."""
+    problems = []
+    if not tables:
+        problems.append("TABLE: expected Parquet files with --scheduler, got none; give them, as in 'data/*.parquet'")
+    if "-" in tables:
+        problems.append("TABLE: expected Parquet files with --scheduler, got - (stdin), which no worker can read")
+    if options["target"] is None:
+        problems.append("--target: say which column to predict")
+    try:
+        settings = RunSettings.from_options({**options, "target": options["target"] or ""})
+    except SettingsError as error:
+        problems += str(error).splitlines()
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
 
 
 def _inputs(tables: Sequence[str], options: dict[str, Any]) -> tuple[RunSettings, Table]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import re
 import warnings
@@ -13,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
 
@@ -22,12 +20,13 @@ from ..nn import MLP
 from ..plot import Trajectory
 from ..sklearn import MLPClassifier, MLPRegressor
 from ..sklearn.settings import settings_for
+from ..sklearn.sharded import Sample, ShardedFit, settings_of
+from ..sklearn.shards import Census
 from ..tables.kinds import Findings
 from ..tables.preparation import TablePreparation
 from ..tables.table import counted
 from ..tables.target import Target
 from ..train import TrainingDivergedError
-from .predicting import answer, class_probabilities
 from .settings import RunSettings, SettingsError
 
 Rows = npt.NDArray[np.intp]
@@ -84,6 +83,7 @@ class Fitted:
         inputs: the prepared inputs of the training rows.
         trajectory: the path of the parameters of the first network.
         remarks: sentences on what happened in training.
+        census: the numbers of rows of a table on a cluster, of which `rows` and `held_out` are a sample.
     """
 
     pipeline: Pipeline
@@ -92,6 +92,12 @@ class Fitted:
     inputs: Vector
     trajectory: Trajectory | None
     remarks: list[str]
+    census: Census | None = None
+
+    @property
+    def train_rows(self) -> int:
+        """Return the number of training rows, also those of which this process has no more than a sample."""
+        return len(self.rows) if self.census is None else self.census.training
 
     @property
     def network(self) -> Any:
@@ -127,6 +133,7 @@ def fit_network(
     seconds: float | None = None,
     progress: bool = False,
     watched: bool = False,
+    sharded: ShardedFit | None = None,
 ) -> Fitted:
     """Train on some rows.
 
@@ -138,6 +145,7 @@ def fit_network(
         seconds: the limit of time.
         progress: whether to show a progress bar.
         watched: whether to record the path of the parameters.
+        sharded: the training on the rows that the workers of a cluster read, of which `data` is a sample.
 
     Raises:
         SettingsError: if training diverges, or if all rows are of one class.
@@ -151,10 +159,12 @@ def fit_network(
         )
     network = new_network(data, settings, verbose=progress, max_seconds=seconds)
     trajectories: list[Trajectory] = []
+    census = None
 
     def watch(model: MLP) -> Trajectory:
-        used = settings_for(network._checked(), len(inputs))
-        steps = used.max_iter * math.ceil(len(inputs) / used.batch_size)
+        learned = len(inputs) if sharded is None else sharded.learned
+        used = (settings_for if sharded is None else settings_of)(network._checked(), learned)
+        steps = used.max_iter * math.ceil(learned / used.batch_size)
         places = min(_MOST_PLACES, max(1, _MOST_NUMBERS // len(model.parameters())))
         trajectories[:] = [Trajectory(model.parameters(), every=math.ceil(steps / places))]
         return trajectories[0]
@@ -162,7 +172,11 @@ def fit_network(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            network.fit(inputs, values, callbacks=watch if watched else None)
+            if sharded is None:
+                network.fit(inputs, values, callbacks=watch if watched else None)
+            else:
+                sample = Sample(inputs, values, data.cells.index[rows].to_numpy())
+                census = sharded.fit(network, preparation, data.target, sample, watch)
         except TrainingDivergedError as error:
             raise diverged(settings, f"at {error.where} ({error.reason})") from None
     origin, texts = f"{type(network).__name__}: ", [str(warning.message) for warning in caught]
@@ -173,7 +187,8 @@ def fit_network(
         remarks.append(f"No epoch ended within the limit of time: {state}; choose a longer --time.")
     network.set_params(verbose=False, max_seconds=settings.time)
     pipeline = Pipeline([("preparation", preparation), ("network", network)])
-    return Fitted(pipeline, rows, held_out, inputs, trajectories[0] if trajectories else None, remarks)
+    trajectory = trajectories[0] if trajectories else None
+    return Fitted(pipeline, rows, held_out, inputs, trajectory, remarks, census)
 
 
 def diverged(settings: RunSettings, how: str) -> SettingsError:
@@ -188,45 +203,6 @@ def _sentence(text: str) -> str:
     """Return a warning of the estimator in the words of the command line."""
     text = re.sub(r"max_seconds=\S+", "--time", text)
     return text[:1].upper() + text[1:]
-
-
-# --- answers ---
-
-
-def uncalibrated(network: Any) -> Any:
-    """Return the classifier with the temperature 1."""
-    raw = copy.copy(network)
-    raw.temperature_ = 1.0
-    return raw
-
-
-def answers(data: Data, fitted: Fitted, inputs: Vector) -> dict[str, Vector]:
-    """Return the answers of the network, of a linear model and of the baseline for prepared inputs.
-
-    The linear model, scikit-learn's LogisticRegression or Ridge, learns from the same inputs. The baseline gives each
-    class its share of the training rows as probability, or the mean of their numbers.
-    """
-    target, numbers = data.target, data.numbers[fitted.rows]
-    found = {"network": answer(fitted.network, inputs, target)}
-    linear = _linear(data, fitted, inputs)
-    if linear is not None:
-        found["linear"] = linear
-    if target.task == "classification":
-        shares = np.bincount(numbers, minlength=len(target.classes)) / len(numbers)
-        return {**found, "baseline": np.tile(shares, (len(inputs), 1))}
-    return {**found, "baseline": np.full(len(inputs), numbers.mean())}
-
-
-def _linear(data: Data, fitted: Fitted, asked: Vector) -> Vector | None:
-    """Return the answers of the linear model; None if a prediction is not finite."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", UserWarning)  # on many classes, and on iterations: more improve nothing
-        inputs, values = fitted.inputs, data.values[fitted.rows]
-        if data.target.task == "regression":
-            answers: Vector = Ridge().fit(inputs, values).predict(asked)
-        else:
-            answers = class_probabilities(LogisticRegression(max_iter=1000).fit(inputs, values), asked, data.target)
-        return answers if np.isfinite(answers).all() and np.isfinite(answers**2).all() else None
 
 
 # --- rows to train on and rows to hold out ---

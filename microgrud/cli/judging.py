@@ -12,7 +12,8 @@ import pandas as pd
 from ..engine.vectors import Vector
 from ..tables.table import Table
 from . import evaluation
-from .fitting import Data, Fitted, answers, uncalibrated
+from .answering import Answered, Models
+from .fitting import Data, Fitted
 from .importance import Fold, importance
 from .predicting import answer, kept_columns, prediction_columns
 from .settings import RunSettings
@@ -21,22 +22,41 @@ from .settings import RunSettings
 class Judged:
     """The answers of trained networks for rows that they have not seen.
 
+    Args:
+        data: the table.
+        parts: the trained networks.
+        settings: the settings that were used.
+        answered: the answers for rows that the workers of a cluster have read, in place of those of `data`.
+
     Attributes:
-        rows: the positions of the rows with an answer, in order; with repeated cross-validation, of the first.
+        rows: the positions of the rows with an answer, in order; with repeated cross-validation, of the first. On a
+            cluster, their numbers.
+        true: the class index of each of these rows, or its number.
         network: the answers of the networks for these rows.
         inputs: the prepared inputs of the held-out rows of each part.
     """
 
-    def __init__(self, data: Data, parts: Sequence[Fitted], settings: RunSettings) -> None:
-        self.data, self.settings, self.parts = data, settings, parts
+    def __init__(
+        self, data: Data, parts: Sequence[Fitted], settings: RunSettings, answered: Answered | None = None
+    ) -> None:
+        self.data, self.settings, self.parts, self.answered = data, settings, parts, answered
         self.inputs = [
             part.pipeline["preparation"].transform_and_remark(data.cells.iloc[part.held_out])[0] for part in parts
         ]
-        self._answers = [answers(data, part, inputs) for part, inputs in zip(parts, self.inputs)]
         self._first = slice(0, settings.cv or 1)
-        rows = np.concatenate([part.held_out for part in parts[self._first]])
-        order = np.argsort(rows, kind="stable")
-        self.rows, self._order = rows[order], order
+        if answered is not None:
+            self.rows, self._true, self._answers = answered.rows, [answered.true], [answered.answers]
+            self._raw, self._order = [answered.uncalibrated], np.arange(len(answered.rows))
+        else:
+            models = [Models.of(data, part) for part in parts]
+            self._answers = [each.answers(inputs) for each, inputs in zip(models, self.inputs)]
+            self._true = [data.numbers[part.held_out] for part in parts]
+            raw = models[self._first] if data.target.task == "classification" else []
+            self._raw = [each.uncalibrated(inputs) for each, inputs in zip(raw, self.inputs)]
+            rows = np.concatenate([part.held_out for part in parts[self._first]])
+            self._order = np.argsort(rows, kind="stable")
+            self.rows = rows[self._order]
+        self.true = self._in_order(self._true[self._first])
         self.network = self._in_order([found["network"] for found in self._answers[self._first]])
 
     def _in_order(self, parts: Sequence[Vector]) -> Vector:
@@ -45,25 +65,29 @@ class Judged:
 
     def predictions(self, table: Table) -> pd.DataFrame:
         """Return the table of predictions: row, true, kept columns, predicted, probabilities."""
-        cells = table.cells.loc[self.data.cells.index[self.rows]]
-        frame = prediction_columns((cells.index + 1).tolist(), self.network, self.data.target)
-        frame.insert(1, "true", self.data.values[self.rows].tolist())
+        if self.answered is not None:
+            cells, numbers = self.answered.cells, (self.rows + 1).tolist()
+        else:
+            cells = table.cells.loc[self.data.cells.index[self.rows]]
+            numbers = (cells.index + 1).tolist()
+        target = self.data.target
+        frame = prediction_columns(numbers, self.network, target)
+        true = self.true if target.task == "regression" else np.array(target.classes, object)[self.true]
+        frame.insert(1, "true", true.tolist())
         return kept_columns(frame, cells, self.settings.keep)
 
     def scores(self) -> dict[str, Any]:
         """Return the scores; see `microgrud.cli.evaluation.score`."""
-        target, numbers, seed = self.data.target, self.data.numbers, self.settings.seed
+        target, seed = self.data.target, self.settings.seed
         each = [
-            evaluation.score(target.task, numbers[part.held_out], found, target.classes, seed, not self.settings.cv)
-            for part, found in zip(self.parts, self._answers)
+            evaluation.score(target.task, true, found, target.classes, seed, not self.settings.cv)
+            for true, found in zip(self._true, self._answers)
         ]
         scores = evaluation.over_folds(each, self.settings.cv, self.settings.repeats) if self.settings.cv else each[0]
         if target.task == "regression":
             return scores
-        true = numbers[self.rows]
+        true, raw = self.true, self._in_order(self._raw)
         scores |= evaluation.class_figures(true, self.network, target.classes)
-        first = zip(self.parts[self._first], self.inputs)
-        raw = self._in_order([answer(uncalibrated(part.network), inputs, target) for part, inputs in first])
         scores["calibration"] = {
             "temperatures": [float(part.network.temperature_) for part in self.parts],
             "before": evaluation.calibration(true, raw),
@@ -95,7 +119,7 @@ class Judged:
         """Return the curves of the second of two classes; see `microgrud.cli.evaluation.curves`."""
         if len(self.data.target.classes) != 2:
             return {}
-        return evaluation.curves(self.data.numbers[self.rows] == 1, self.network[:, 1])
+        return evaluation.curves(self.true == 1, self.network[:, 1])
 
     def importance(self, columns: Sequence[str]) -> pd.DataFrame:
         """Return the importance of each column; see `microgrud.cli.importance`."""

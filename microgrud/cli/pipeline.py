@@ -16,11 +16,13 @@ from ..tables.problems import PreparationError
 from ..tables.table import Table, TableError, counted, listed
 from ..tables.target import Task, inspect_target
 from ..train.batches import Rows, Samples
+from .answering import Models
 from .fitting import Data, Fitted, diverged, fit_network, folds, split
 from .judging import Judged
 from .predicting import complete_rows
 from .printing import Notes
 from .run import Run
+from .scheduler import ClusterTable
 from .scores import behind_baseline
 from .searching import search
 from .settings import RunSettings
@@ -39,6 +41,7 @@ def train_on_table(
     say: Callable[[str], object] = lambda note: None,
     started: float | None = None,
     trained: Callable[[], object] = lambda: None,
+    cluster: ClusterTable | None = None,
 ) -> Run:
     """Train a network to predict a column of `table` from the others, and score it on rows held out.
 
@@ -52,6 +55,7 @@ def train_on_table(
         say: called with each note, before training and after it.
         started: the `time.perf_counter()` at which the limit of time began; by default that of this call.
         trained: called when the networks are trained, before they are scored.
+        cluster: the table on a cluster of which `table` is a sample; its workers train on all rows.
 
     Raises:
         TableError: if the table cannot be used as it is; the message has a line for each problem.
@@ -60,14 +64,15 @@ def train_on_table(
     started = started or time.perf_counter()
     notes = Notes(say, table.notes)
     data = _data(table, settings, notes)
-    training = _Training(data, settings, notes, started, progress)
+    training = _Training(data, settings, notes, started, progress, cluster)
     notes.tell()
     before = time.perf_counter()
     used, fitted, parts = training.run()
     trained()
     seconds = time.perf_counter() - before
-    judged = Judged(data, parts, used)
     preparation = fitted.pipeline["preparation"]
+    answered = None if cluster is None else cluster.answered(Models.of(data, fitted), fitted, settings, notes)
+    judged = Judged(data, parts, used, answered)
     run = Run(
         table_name=table.name,
         sources=tuple(sources),
@@ -80,9 +85,11 @@ def train_on_table(
         curves=judged.curves(),
         importance=judged.importance(list(dict.fromkeys(preparation.input_columns_))),
         learned=_learned(data, fitted),
-        held_out=preparation.transform_and_remark(data.cells.iloc[judged.rows])[0],
+        held_out=(
+            preparation.transform_and_remark(data.cells.iloc[judged.rows])[0] if answered is None else answered.inputs
+        ),
         trajectory=fitted.trajectory,
-        train_rows=len(fitted.rows),
+        train_rows=fitted.train_rows,
         seconds=seconds,
         notes=notes,
     )
@@ -162,14 +169,26 @@ class _Training:
         notes: the list to which notes on the columns, and then on the trainings, are added.
         started: the `time.perf_counter()` at which the limit of time began.
         progress: whether to show a progress bar.
+        cluster: the table on a cluster of which `data` is a sample.
     """
 
-    def __init__(self, data: Data, settings: RunSettings, notes: Notes, started: float, progress: bool) -> None:
+    def __init__(
+        self,
+        data: Data,
+        settings: RunSettings,
+        notes: Notes,
+        started: float,
+        progress: bool,
+        cluster: ClusterTable | None = None,
+    ) -> None:
         self.data, self.settings, self.notes, self.started, self.progress = data, settings, notes, started, progress
-        self.even_share = 0.0
+        self.even_share, self.cluster = 0.0, cluster
         self.folds = folds(data, settings) if settings.cv else []
         everything = np.arange(len(data))
-        self.division = (everything, everything[:0]) if settings.cv else split(data, settings)
+        if cluster is not None:
+            self.division = cluster.split(data.cells.index.to_numpy(), settings)
+        else:
+            self.division = (everything, everything[:0]) if settings.cv else split(data, settings)
         self.preparation = data.prepared(self.division[0])
         notes += _notes_on_columns(self.preparation)
 
@@ -184,10 +203,13 @@ class _Training:
             self.notes.append(f"The model is that of fold {len(parts)}, and has learned from {rows} only.")
         else:
             limit = self._share_of_time(1)
+            sharded = None if self.cluster is None else self.cluster.sharded
             fitted = fit_network(
-                self.data, self.preparation, self.division, settings, limit, self.progress, watched=True
+                self.data, self.preparation, self.division, settings, limit, self.progress, True, sharded
             )
             self.notes += fitted.remarks
+            if self.cluster is not None and fitted.census is not None:
+                self.notes += self.cluster.notes_on(fitted.census)
         if fitted.interrupted:
             steps = counted(sum(map(len, fitted.network.histories_)), "step")
             self.notes.append(f"Training was interrupted after {steps}; the results are those of these steps.")

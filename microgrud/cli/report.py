@@ -213,13 +213,16 @@ def _training(run: Run) -> str:
 
 
 def _usage(run: Run) -> str:
+    alike = "on the same machine, the model is the same to the last bit"
+    if run.given.scheduler is not None:
+        alike = "with any number of workers, the model is the same up to rounding"
     return (
         f"<p>Predict {html.escape(run.target.name)} for the rows of another table, in this folder:</p>\n"
         "<pre><code>microgrud predict model.json TABLE.csv --out new_predictions.csv\n"
         "microgrud show model.json</code></pre>\n"
         "<p>In Python, from a DataFrame with the same columns:</p>\n"
         "<pre><code>microgrud.sklearn.load(&quot;model.json&quot;).predict(frame)</code></pre>\n"
-        "<p>Train it again; on the same machine, the model is the same to the last bit:</p>\n"
+        f"<p>Train it again; {alike}:</p>\n"
         f"<pre><code>{html.escape(shlex.join(command(run)))}</code></pre>"
     )
 

@@ -119,6 +119,11 @@ class RunSettings:
         "[default: no limit]",
         **_SECONDS,
     )
+    scheduler: str | None = _option(
+        None,
+        "Address of a Dask scheduler, such as tcp://host:8786, whose workers read the Parquet files and train.",
+        metavar="ADDRESS",
+    )
     search: bool = _option(False, "Search sizes, rate and decay by halving; takes several times as long.", **_FLAG)
     hidden: tuple[int, ...] | None = _network(
         "hidden_layer_sizes", "Sizes of the hidden layers, such as 64,32, or none for a linear model.", **_LAYERS
@@ -177,6 +182,10 @@ class RunSettings:
                 problems.append(f"{option}: expected {check['wanted']}, got {option_text(value)}")
         if self.repeats > 1 and not self.cv:
             problems.append("--repeats: repeats a cross-validation; give its number of folds too, as in --cv 5")
+        if self.scheduler is not None:
+            given = {"--cv": self.cv, "--repeats": self.repeats > 1, "--search": self.search}
+            advice = "leave one of them out; the scores are those of rows held out (--test-size)"
+            problems += [f"{name}: is not available with --scheduler; {advice}" for name in given if given[name]]
         if self.day_first and self.month_first:
             problems.append("--month-first: contradicts --day-first; leave one of them out")
         if self.header and self.no_header:

@@ -21,6 +21,7 @@ from .pipeline import train_on_table
 from .printing import encodable, fail, note, one_line, os_message, print_json
 from .run import Run
 from .runfolder import new_run_folder, write_report, write_results
+from .scheduler import ClusterTable
 from .scores import LABELS, spread_meaning, with_spread
 from .settings import RunSettings
 
@@ -37,6 +38,7 @@ def train_and_write(
     as_json: bool = False,
     quiet: bool = False,
     started: float | None = None,
+    cluster: ClusterTable | None = None,
 ) -> None:
     """Train on a table, and write and print the results.
 
@@ -51,6 +53,7 @@ def train_and_write(
         as_json: whether to print one JSON document.
         quiet: whether to print the path of the report only.
         started: see `train_on_table`.
+        cluster: likewise.
 
     Raises:
         typer.Exit: with 130 after Ctrl-C in training.
@@ -62,7 +65,7 @@ def train_and_write(
             with ExitStack() as after_training:
                 progress = not quiet and not as_json and sys.stderr.isatty()
                 hold_interrupts = partial(after_training.enter_context, interrupts)
-                run = train_on_table(data, settings, sources, progress, note, started, hold_interrupts)
+                run = train_on_table(data, settings, sources, progress, note, started, hold_interrupts, cluster)
                 write_results(run, folder)
             if as_json:
                 print_json({"folder": str(folder), **document(run.target, run.details), "seconds": run.seconds})

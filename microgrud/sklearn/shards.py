@@ -166,19 +166,18 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Loader:
-    """Returns samples of a part to train a network with, or to validate it with; called on a worker."""
+    """Returns samples of a part to train a network with; called on a worker."""
 
     recipe: Recipe
     part: Part
     member: int
-    validates: bool
 
     def __call__(self) -> tuple[Vector, Any]:
         """Return encoded inputs and targets."""
         recipe, frame = self.recipe, self.part.read()
         targets, _, known = recipe.targets(frame[recipe.target.name])
         chosen = known & ~recipe.left_out(frame) & ~recipe.division.held_out(frame.index)
-        chosen &= recipe.division.validates(frame.index, self.member) == self.validates
+        chosen &= ~recipe.division.validates(frame.index, self.member)
         # Prepared as a whole: the cells of all its rows decide how numbers and dates are written.
         inputs = recipe.inputs(frame)[chosen]
         return inputs if recipe.encoding is None else recipe.encoding.apply(inputs), targets[chosen]
