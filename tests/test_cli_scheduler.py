@@ -223,6 +223,64 @@ def test_of_very_many_held_out_rows_a_share_is_scored_and_a_note_says_so(monkeyp
     ]
 
 
+# --- connecting ---
+
+
+class OddClient(InlineClient):
+    """A client of a cluster that cannot train."""
+
+    closed: list[str] = []  # noqa: RUF012 - for all clients of a test
+
+    def __init__(self, address: str, timeout: float) -> None:
+        assert timeout == 10.0
+        if address == "tcp://nobody:8786":
+            raise OSError(f"Timed out trying to connect to {address} after 10 s")
+        self.address = address
+
+    def wait_for_workers(self, count: int, timeout: float) -> None:
+        """Raise if there are no workers."""
+        if self.address == "tcp://empty:8786":
+            raise TimeoutError(f"Only 0/{count} workers arrived after {timeout}")
+
+    def nthreads(self) -> dict[str, int]:
+        """Return the number of threads of each worker."""
+        return {"tcp://old:1": 1, "tcp://bare:2": 1}
+
+    def run(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """Return the answers of an old worker, and of one without the package."""
+        return {"tcp://old:1": ("0.0.1", "3.9"), "tcp://bare:2": ModuleNotFoundError("No module named 'microgrud'")}
+
+    def close(self) -> None:
+        """Note that the client is closed."""
+        self.closed.append(self.address)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("tcp://nobody:8786", "tcp://nobody:8786 cannot be reached (Timed out trying to connect"),
+        ("tcp://empty:8786", "has no workers; start some where the files are: dask worker tcp://empty:8786"),
+        ("tcp://odd:8786", "tcp://old:1 has microgrud 0.0.1 on Python 3.9; tcp://bare:2 has no microgrud (No module"),
+    ],
+)
+def test_a_cluster_that_cannot_train_is_one_line_that_says_what_to_do(
+    address: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pytest.importorskip("distributed"), "Client", OddClient)
+    monkeypatch.setattr(OddClient, "closed", [])
+    two_files()
+    fails(["train", "shop/*.parquet", "--target", "sold", "--scheduler", address], message)
+    assert OddClient.closed == [address] * (address != "tcp://nobody:8786")
+
+
+def test_without_dask_the_option_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    fails(
+        ["train", "a.parquet", "--target", "sold", "--scheduler", "tcp://host:8786"],
+        "--scheduler needs distributed",
+    )
+
+
 # --- a cluster of processes ---
 
 
