@@ -11,6 +11,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from .checking import ClusterError, check_workers
@@ -39,6 +40,7 @@ class Crew:
         self.client, self.kind, self.loaders = client, kind, list(loaders)
         self.descriptions: list[Any] = [None] * len(self.loaders)
         self._actors: dict[str, Any] = {}  # by the address of the worker
+        self._futures: dict[str, Any] = {}  # which keep the actors alive
         self._places: dict[int, str] = {}  # the address of the worker that holds a shard
         self._setup: dict[str, tuple[Any, ...]] = {}  # the last call of each method that all actors get
         self._persistently(lambda: None)
@@ -75,6 +77,7 @@ class Crew:
     def close(self) -> None:
         """Release the actors, and with them the shards."""
         self._actors.clear()
+        self._futures.clear()
 
     def _tree(self, nodes: list[tuple[str, dict[int, Any]]]) -> list[tuple[Any, dict[int, Any], list[Any]]]:
         """Return the roots of a forest of workers: each has its actor, its own requests, and its children.
@@ -102,9 +105,10 @@ class Crew:
     def _attempt(self, action: Callable[[], Result], lacks_actors: bool) -> tuple[bool, Any]:
         """Return True and the result of an action, or False and the exception of a connection that was lost in it."""
         try:
-            if lacks_actors:
-                self._staff()
-            return True, action()
+            with self.client.as_current():  # an actor asks for the current client
+                if lacks_actors:
+                    self._staff()
+                return True, action()
         except _AnswerError as error:
             raise error.args[0] from None
         except ClusterError:
@@ -114,6 +118,8 @@ class Crew:
 
     def _staff(self) -> None:
         """Make an actor on each worker that has none, and give the shards that no actor holds to the least loaded."""
+        from distributed import Actor, wait
+
         threads = self._living()
         self._actors = {address: actor for address, actor in self._actors.items() if address in threads}
         silent = [address for address, actor in self._actors.items() if not _responds(actor)]
@@ -123,9 +129,13 @@ class Crew:
         if new:
             check_workers(self.client, new)
         for address in new:
-            actor = self.client.submit(
+            future = self.client.submit(
                 self.kind, threads[address], workers=[address], allow_other_workers=False, actor=True, pure=False
-            ).result(timeout=_PATIENCE)
+            )
+            self._until(wait, future)
+            # The result of the future would be bound to the latest client of this process.
+            actor = Actor(self.kind, address, future.key)
+            self._futures[address] = future
             self._ask([(actor, method, arguments) for method, arguments in self._setup.items()])
             self._actors[address] = actor
         if not self._actors:
@@ -134,6 +144,8 @@ class Crew:
 
     def _place(self, shards: list[int], threads: dict[str, int]) -> None:
         """Load shards on workers, neighbours on one; each gets a number of shards that fits its number of threads."""
+        from distributed import wait
+
         held = {address: sum(place == address for place in self._places.values()) for address in self._actors}
         chosen: dict[str, list[int]] = {address: [] for address in self._actors}
         for _ in shards:
@@ -142,8 +154,10 @@ class Crew:
             chosen[least].append(0)
         waiting = iter(shards)
         chosen = {address: list(itertools.islice(waiting, len(own))) for address, own in chosen.items() if own}
+        futures = {k: self._computed(k, address) for address, own in chosen.items() for k in own}
+        self._until(wait, [future for future in futures.values() if future is not None])
         calls = [
-            (self._actors[address], "load", (own, [self._source(self.loaders[k]) for k in own]))
+            (self._actors[address], "load", (own, [_loader(self.loaders[k], futures[k]) for k in own]))
             for address, own in chosen.items()
         ]
         for (address, own), found in zip(chosen.items(), self._ask(calls)):
@@ -155,9 +169,12 @@ class Crew:
                 self.descriptions[k] = description
                 self._places[k] = address
 
-    def _source(self, loader: Any) -> Any:
-        """Return what an actor loads: a part of a Dask collection is computed by the cluster first."""
-        return self.client.compute(loader) if hasattr(loader, "__dask_graph__") else loader
+    def _computed(self, shard: int, address: str) -> Any:
+        """Return the future of a part of a Dask collection, which a worker computes; None for another shard."""
+        part = self.loaders[shard]
+        if not hasattr(part, "__dask_graph__"):
+            return None
+        return self.client.compute(part, workers=[address], allow_other_workers=False)
 
     def _living(self) -> dict[str, int]:
         """Return the number of threads of each worker by its address; wait for one if there is none."""
@@ -180,7 +197,25 @@ class Crew:
     def _ask(self, calls: Sequence[tuple[Any, str, tuple[Any, ...]]]) -> list[Any]:
         """Return the results of methods of actors, called at once."""
         answers = [getattr(actor, method)(*arguments) for actor, method, arguments in calls]
+        for answer in answers:
+            self._until(answer.result)
         return [result_of(answer) for answer in answers]
+
+    def _until(self, wait: Callable[..., Any], *arguments: Any) -> None:
+        """Wait; raise if an actor is gone meanwhile, since what is waited for may never come."""
+        while not _in_time(wait, *arguments):
+            if any(future.status != "finished" for future in self._futures.values()):
+                raise ConnectionError("an actor is gone")
+
+
+def _in_time(wait: Callable[..., Any], *arguments: Any) -> bool:
+    from distributed import TimeoutError as LateError
+
+    try:
+        wait(*arguments, timeout=_PATIENCE / 10.0)
+    except LateError:
+        return False
+    return True
 
 
 class _AnswerError(Exception):
@@ -206,3 +241,13 @@ def _responds(actor: Any) -> bool:
         return bool(actor.ping().result(timeout=5))
     except Exception:  # of the connection
         return False
+
+
+def _loader(loader: Any, future: Any) -> Any:
+    return loader if future is None else partial(_found_on_worker, future.key)
+
+
+def _found_on_worker(key: str) -> Any:
+    from distributed import get_worker
+
+    return get_worker().data[key]

@@ -125,7 +125,7 @@ class Holder:
         """Load shards, and return their descriptions."""
         found = []
         for number, loader in zip(numbers, loaders):
-            data = loader.result() if hasattr(loader, "result") else loader()
+            data = loader()
             if not isinstance(data, Samples):
                 if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
                     raise TypeError(
