@@ -1,9 +1,10 @@
 """The activations in ONNX: its operators where onnxruntime has them in double precision, otherwise made of those.
 
-onnxruntime computes Relu, Tanh, Sin, Cos, Exp, Abs, Max, Min, Softmax and the arithmetic in double precision. It has no
-kernel for doubles of Softplus, Elu, Selu, Celu, Gelu, Erf, Tan, Atan, Sinh, Cosh, Asinh, Softsign, Mish, HardSigmoid,
-HardSwish and LeakyRelu; Sigmoid loses all digits below -30 (it is 0 at -37), and LogSoftmax differs at infinity. What
-these compute is composed here of the former. Errors are a few units in the last place, below 1e-13 in the tails.
+onnxruntime computes Relu, Tanh, Sin, Exp, Log, Abs, Softmax and the arithmetic in double precision. It has no kernel
+for doubles of Softplus, Elu, Selu, Celu, Gelu, Erf, Tan, Atan, Sinh, Cosh, Asinh, Softsign, Mish, HardSigmoid,
+HardSwish and LeakyRelu, and in version 1.18 none of Cos; Sigmoid loses its digits below -30 (it is 0 at -37), Max and
+Min of version 1.18 lose NaN, and LogSoftmax differs at infinity. What these compute is composed here of the former.
+Errors are a few units in the last place, below 1e-13 in the tails.
 
 Where microgrud raises an error, as exp does for overflow and sin at infinity, a graph cannot: the result is NaN, which
 no layer turns into a number again. Other infinite and NaN inputs give what they give in microgrud.
@@ -66,12 +67,12 @@ class Composer:
         return str(result)
 
     def at_least(self, low: float, x: str) -> str:
-        """Add the larger of x and a constant."""
-        return self.op("Max", x, low)
+        """Add the larger of x and a constant; Max of older versions of onnxruntime loses NaN."""
+        return self.where("Less", x, low, low, x)
 
     def clip(self, x: str, low: float, high: float) -> str:
         """Add min(max(x, low), high)."""
-        return self.op("Max", self.op("Min", x, high), low)
+        return self.where("Greater", x, high, high, self.at_least(low, x))
 
     def checked(self, x: str, result: str) -> str:
         """Add NaN in the place of an infinite result of a finite number, where microgrud raises an OverflowError."""
@@ -189,9 +190,14 @@ class Composer:
 
     # --- angles and hyperbolic functions ---
 
+    def cos(self, x: str) -> str:
+        """Add cos(x) = 1 - 2*sin(x/2)**2, since Cos has a kernel for doubles only in recent versions."""
+        sine = self.op("Sin", self.op("Mul", x, 0.5))
+        return self.op("Sub", 1.0, self.op("Mul", self.op("Mul", sine, sine), 2.0))
+
     def tan(self, x: str) -> str:
         """Add sin(x)/cos(x)."""
-        return self.op("Div", self.op("Sin", x), self.op("Cos", x))
+        return self.op("Div", self.op("Sin", x), self.cos(x))
 
     def atan(self, x: str) -> str:
         """Add atan(x): a rough angle, and the angle that is left, by its series; by 1/x beyond 1."""
@@ -199,7 +205,7 @@ class Composer:
         is_far = self.op("Greater", size, 1.0)
         t = self.op("Where", is_far, self.op("Div", 1.0, size), size)
         rough = self.op("Div", t, self.op("Add", self.op("Mul", self.op("Mul", t, t), 0.28), 1.0))
-        sine, cosine = self.op("Sin", rough), self.op("Cos", rough)
+        sine, cosine = self.op("Sin", rough), self.cos(rough)
         across = self.op("Sub", self.op("Mul", t, cosine), sine)
         left = self.op("Div", across, self.op("Add", self.op("Mul", t, sine), cosine))
         square = self.op("Mul", left, left)
@@ -225,7 +231,7 @@ class Composer:
     def asinh(self, x: str) -> str:
         """Add asinh(x): with a = |x|, log1p(a + a**2/(1 + sqrt(1 + a**2))), and log(a) + log(2) far out."""
         size = self.op("Abs", x)
-        near = self.op("Min", size, 1e8)
+        near = self.where("Greater", size, 1e8, 1e8, size)
         square = self.op("Mul", near, near)
         root = self.op("Sqrt", self.op("Add", square, 1.0))
         angle = self.log1p(self.op("Add", near, self.op("Div", square, self.op("Add", root, 1.0))))
@@ -265,7 +271,7 @@ class Composer:
 
 
 #: The activations that are one operator of ONNX, by name; all others of `ACTIVATIONS` are composed.
-NATIVE = {"relu": "Relu", "tanh": "Tanh", "sin": "Sin", "cos": "Cos", "abs": "Abs"}
+NATIVE = {"relu": "Relu", "tanh": "Tanh", "sin": "Sin", "abs": "Abs"}
 #: Other names of composed functions.
 _SAME = {"celu": "elu"}
 

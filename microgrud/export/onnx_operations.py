@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -15,8 +16,7 @@ from .onnx_graph import Graph
 Operand = str | float
 
 _BINARY = {
-    "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "divide_ieee": "Div", "maximum": "Max",
-    "minimum": "Min", "pow": "Pow",
+    "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "divide_ieee": "Div", "pow": "Pow",
 }  # fmt: skip
 _UNARY = {
     "negate": "Neg", "reciprocal": "Reciprocal", "sqrt": "Sqrt", "floor": "Floor", "ceil": "Ceil", "round": "Round",
@@ -25,8 +25,8 @@ _UNARY = {
 _COMPARISONS = {"less": "Less", "at_most": "LessOrEqual", "equal": "Equal", "unequal": "Equal"}
 #: Those that `add_function` adds, under the same names.
 _FUNCTIONS = frozenset([
-    *NATIVE, "gelu", "silu", "sigmoid", "logsigmoid", "softplus", "tan", "atan", "sinh", "cosh", "asinh", "erf", "erfc",
-    "exp", "expm1", "square", "cbrt",
+    *NATIVE, "cos", "gelu", "silu", "sigmoid", "logsigmoid", "softplus", "tan", "atan", "sinh", "cosh", "asinh", "erf",
+    "erfc", "exp", "expm1", "square", "cbrt",
 ])  # fmt: skip
 _LOGARITHMS = {"log2": 1.0 / math.log(2.0), "log10": 1.0 / math.log(10.0)}
 
@@ -256,13 +256,23 @@ class Operations(Composer):
         return self.mean(self.joined(xs), len(xs))
 
     def _prod_of(self, *xs: Operand) -> str:
-        return self._over_row("ReduceProd", self.joined(xs))
+        return str(functools.reduce(lambda x, y: self.op("Mul", x, y), xs))
+
+    def _extreme(self, comparison: str, xs: Sequence[Operand]) -> str:
+        """Add the number that compares as wanted with all others; NaN, if there is one."""
+        result = xs[0]
+        for x in xs[1:]:
+            wins = self.op("Or", self.op(comparison, result, x), self.op("IsNaN", result))
+            result = self.op("Where", wins, result, x)
+        return str(result)
 
     def _max_of(self, *xs: Operand) -> str:
-        return self.op("Max", *xs)
+        return self._extreme("GreaterOrEqual", xs)
 
     def _min_of(self, *xs: Operand) -> str:
-        return self.op("Min", *xs)
+        return self._extreme("LessOrEqual", xs)
+
+    _maximum_of, _minimum_of = _max_of, _min_of
 
     def _norm_of(self, *xs: Operand) -> str:
         sizes = self.op("Abs", self.joined(xs))
@@ -276,7 +286,7 @@ class Operations(Composer):
         return self._norm_of(x, y)
 
     def _logsumexp_of(self, *xs: Operand) -> str:
-        top = self.op("Max", *xs)
+        top = self._max_of(*xs)
         total = self._over_row("ReduceSum", self.op("Exp", self.op("Sub", self.joined(xs), top)))
         return self.op("Where", self.op("IsInf", top), top, self.op("Add", top, self.op("Log", total)))
 
