@@ -43,8 +43,8 @@ class Composer:
 
     >>> graph = Graph()
     >>> x = graph.input("x", np.float64, 2)
-    >>> Composer(graph).relu6(x), len(graph.finish().graph.node)
-    ('Max', 2)
+    >>> Composer(graph).square(x), [node.op_type for node in graph.finish().graph.node]
+    ('Mul', ['Mul'])
     """
 
     def __init__(self, graph: Graph) -> None:
