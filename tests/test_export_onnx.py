@@ -274,7 +274,7 @@ def not_finite() -> MLP:
         ),
         (lambda: MLP(2, [1]), {"rows": [1.0, 2.0]}, ValueError, r"rows: .* 2 dimensions, got the shape \(2,\)"),
         (lambda: MLP(2, [1]), {"rows": [[1.0, 2.0, 3.0]]}, ValueError, "MLP: expected 2 inputs"),
-        (lambda: "model.json", {"inputs": 2}, TypeError, "leave them out"),
+        (lambda: ".", {"inputs": 2}, TypeError, "leave them out"),
     ],
 )
 def test_what_has_no_graph_is_an_error_before_anything_is_written(

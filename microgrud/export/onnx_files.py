@@ -97,13 +97,13 @@ def _made(model: Any, inputs: int | None, integers: Sequence[int], rows: Any) ->
         from .onnx_modules import module_to_onnx  # which needs onnx
 
         return module_to_onnx(model, inputs, integers, rows)
+    if isinstance(model, (str, os.PathLike)) and not is_run(model):
+        return _made(load_model(model)[0], inputs, integers, rows)
     if inputs is not None or len(integers) or rows is not None:
         raise TypeError(
             "to_onnx: expected a Module, which inputs=, integers= and rows= are about, got an object of type "
             f"{type(model).__name__}; leave them out"
         )
-    if isinstance(model, (str, os.PathLike)) and not is_run(model):
-        return _made(load_model(model)[0], None, ())
     from .onnx_trained import trained_to_onnx  # which needs scikit-learn, too
 
     return trained_to_onnx(model)
