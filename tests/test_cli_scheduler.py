@@ -142,6 +142,13 @@ def test_files_that_cannot_be_used_are_named_all_at_once() -> None:
         read(["few.parquet"])
 
 
+def test_a_counter_of_rows_is_an_identifier_in_a_sample_too() -> None:
+    numbers = np.sort(np.random.default_rng(0).choice(100_000, 1_000, replace=False))
+    frame = pd.DataFrame({"place": numbers, "size": np.random.default_rng(1).normal(size=1_000)})
+    kinds = [[plan.kind for plan in TablePreparation().decide(frame, share).plans] for share in (0.01, 1.0)]
+    assert kinds == [["left out", "number"], ["number", "number"]]
+
+
 def test_a_table_is_named_after_its_file_or_its_folder() -> None:
     assert name_of(["s3://bucket/a.parquet"]) == "a"
     assert name_of(["C:\\data\\1.parquet", "C:\\data\\2.parquet"]) == "data"

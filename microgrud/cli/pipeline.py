@@ -63,7 +63,7 @@ def train_on_table(
     """
     started = started or time.perf_counter()
     notes = Notes(say, table.notes)
-    data = _data(table, settings, notes)
+    data = _data(table, settings, notes, 1.0 if cluster is None else len(table) / cluster.rows)
     training = _Training(data, settings, notes, started, progress, cluster)
     notes.tell()
     before = time.perf_counter()
@@ -103,8 +103,8 @@ def train_on_table(
 # --- before training --------------------------------------------------------------------------------------------------
 
 
-def _data(table: Table, settings: RunSettings, notes: list[str]) -> Data:
-    """Return the rows whose target is known; raise one error for all problems."""
+def _data(table: Table, settings: RunSettings, notes: list[str], share: float) -> Data:
+    """Return the rows whose target is known, which are a share of all; raise one error for all problems."""
     lines: list[str] = []
     options = settings.ignore, settings.categorical, settings.numerical
     try:
@@ -120,7 +120,7 @@ def _data(table: Table, settings: RunSettings, notes: list[str]) -> Data:
     cells, others = table.cells[settings.target], table.cells.drop(columns=[settings.target])
     preparation = TablePreparation(**settings.reading(), delimiter=table.delimiter)
     try:
-        decided = preparation.decide(others)
+        decided = preparation.decide(others, share)
     except TableError as error:
         lines += _lines_of(error, table)
     try:

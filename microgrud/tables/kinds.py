@@ -91,7 +91,7 @@ def _number_plan(evidence: Evidence, rules: Rules, notes: list[str]) -> Plan | P
         return LeftOutPlan(column.name, "left out: it has no usable number", False)
     if len(distinct) == 1:
         return _by_presence(column, f"all its cells are {distinct[0]:g}", missing)
-    why = _why_identifier(column.name, distinct, int(column.counts[~odd].sum()))
+    why = _why_identifier(column.name, distinct, int(column.counts[~odd].sum()), rules.share)
     if why and column.name not in rules.numerical:
         return LeftOutPlan(column.name, f"left out: {why}", False)
     notes += note_on_durations(column)
@@ -148,10 +148,11 @@ def credible_range(values: Any, counts: Any) -> tuple[float, float]:
     return (max(median - reach, -LARGEST), min(median + reach, LARGEST)) if reach else (-LARGEST, LARGEST)
 
 
-def _why_identifier(name: str, distinct: Any, rows: int) -> str | None:
+def _why_identifier(name: str, distinct: Any, rows: int, share: float) -> str | None:
     """Return why a column is an identifier, or None: different whole numbers that count rows, or are named like it.
 
-    The order of the rows does not count, since the rows for training are drawn by chance.
+    The order of the rows does not count, since the rows for training are drawn by chance. Neither do gaps that there
+    are because the rows are no more than a share of all.
     """
     if len(distinct) < rows or rows < 3 or not (distinct == np.floor(distinct)).all():
         return None
@@ -161,7 +162,7 @@ def _why_identifier(name: str, distinct: Any, rows: int) -> str | None:
     low, high = float(distinct[0]), float(distinct[-1])
     from_start = -1 <= low <= 5 and rows >= 15  # of fewer rows, numbers may differ by chance
     elsewhere = rows >= 20 and not (low >= 1500 and high <= 2200)  # which may be years
-    if (from_start or elsewhere) and high - low < 2 * rows and not _TIMES & {*words}:
+    if (from_start or elsewhere) and high - low < 2 * rows / share and not _TIMES & {*words}:
         return f"an identifier: it counts the rows, from {low:g} to {high:g}"
     return None
 

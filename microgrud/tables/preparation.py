@@ -81,12 +81,13 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.max_categories = max_categories
         self.min_frequency = min_frequency
 
-    def decide(self, X: Any) -> Findings:
+    def decide(self, X: Any, share: float = 1.0) -> Findings:
         """Decide on the kind of each column, and on how its cells are read.
 
         Args:
             X: a DataFrame with the columns to predict from, and all rows, among them those to hold out: a cell that
                 tells whether 1.234 is a thousand or one may be in any of them.
+            share: the share of all rows that X is, if it is a sample drawn at random: a counter of rows has gaps there.
 
         Raises:
             TableError: with a line for each ambiguous column, and for each option that names an unknown one.
@@ -95,7 +96,8 @@ class TablePreparation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         wrong = self._wrong_options([column.name for column in columns])
         ignore, categorical, numerical = (list(map(str, getattr(self, option))) for option in _OPTIONS_OF_COLUMNS)
         rarest = self._rarest(len(X))
-        rules = Rules(categorical, numerical, ignore, self.decimal, self.delimiter, self.day_first, rarest)
+        options = self.decimal, self.delimiter, self.day_first, rarest
+        rules = Rules(categorical, numerical, ignore, *options, share=share)
         found = decide_kinds(columns, rules)
         if wrong or found.problems:
             raise PreparationError(found.problems, wrong)

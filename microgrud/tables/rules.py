@@ -29,6 +29,7 @@ class Rules:
         day_first: the user's order of day and month.
         rarest: the smallest number of rows of a category of its own.
         marks: the decimal marks of the columns that can be read one way only.
+        share: the share of the rows of a table that there are, if they are a sample of it.
     """
 
     categorical: Collection[str] = ()
@@ -39,6 +40,7 @@ class Rules:
     day_first: bool | None = None
     rarest: int = 2
     marks: frozenset[str] = frozenset()
+    share: float = 1.0
 
     @property
     def mark(self) -> str | None:
