@@ -100,6 +100,11 @@ class Fitted:
         return len(self.rows) if self.census is None else self.census.training
 
     @property
+    def preparation(self) -> Any:
+        """Return the first step of the pipeline."""
+        return self.pipeline["preparation"]
+
+    @property
     def network(self) -> Any:
         """Return the last step of the pipeline."""
         return self.pipeline["network"]
@@ -179,16 +184,22 @@ def fit_network(
                 census = sharded.fit(network, preparation, data.target, sample, watch)
         except TrainingDivergedError as error:
             raise diverged(settings, f"at {error.where} ({error.reason})") from None
-    origin, texts = f"{type(network).__name__}: ", [str(warning.message) for warning in caught]
+    remarks = _remarks(network, [str(warning.message) for warning in caught])
+    network.set_params(verbose=False, max_seconds=settings.time)
+    pipeline = Pipeline([("preparation", preparation), ("network", network)])
+    trajectory = trajectories[0] if trajectories else None
+    return Fitted(pipeline, rows, held_out, inputs, trajectory, remarks, census)
+
+
+def _remarks(network: Any, texts: list[str]) -> list[str]:
+    """Return the warnings of an estimator, and a remark if it had no time, in the words of the command line."""
+    origin = f"{type(network).__name__}: "
     remarks = [_sentence(text.removeprefix(origin)) for text in texts if text.startswith(origin)]
     if network.time_limited_ and not any(history.epochs for history in network.histories_):
         share = 1.0 - network.network_share_
         state = f"the share of linear models in the predictions is {share:.0%}" if share else "the network knows little"
         remarks.append(f"No epoch ended within the limit of time: {state}; choose a longer --time.")
-    network.set_params(verbose=False, max_seconds=settings.time)
-    pipeline = Pipeline([("preparation", preparation), ("network", network)])
-    trajectory = trajectories[0] if trajectories else None
-    return Fitted(pipeline, rows, held_out, inputs, trajectory, remarks, census)
+    return remarks
 
 
 def diverged(settings: RunSettings, how: str) -> SettingsError:

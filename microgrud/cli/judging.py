@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..engine.vectors import Vector
+from ..tables.preparation import TablePreparation
 from ..tables.table import Table
 from . import evaluation
 from .answering import Answered, Models
@@ -75,6 +76,12 @@ class Judged:
         true = self.true if target.task == "regression" else np.array(target.classes, object)[self.true]
         frame.insert(1, "true", true.tolist())
         return kept_columns(frame, cells, self.settings.keep)
+
+    def prepared(self, preparation: TablePreparation) -> Vector:
+        """Return the prepared inputs of the rows; on a cluster, of the first ones."""
+        if self.answered is not None:
+            return self.answered.inputs
+        return preparation.transform_and_remark(self.data.cells.iloc[self.rows])[0]
 
     def scores(self) -> dict[str, Any]:
         """Return the scores; see `microgrud.cli.evaluation.score`."""

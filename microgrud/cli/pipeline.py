@@ -70,9 +70,7 @@ def train_on_table(
     used, fitted, parts = training.run()
     trained()
     seconds = time.perf_counter() - before
-    preparation = fitted.pipeline["preparation"]
-    answered = None if cluster is None else cluster.answered(Models.of(data, fitted), fitted, settings, notes)
-    judged = Judged(data, parts, used, answered)
+    judged = Judged(data, parts, used, cluster and cluster.answered(Models.of(data, fitted), fitted, settings, notes))
     run = Run(
         table_name=table.name,
         sources=tuple(sources),
@@ -83,18 +81,15 @@ def train_on_table(
         predictions=judged.predictions(table),
         scores=judged.scores(),
         curves=judged.curves(),
-        importance=judged.importance(list(dict.fromkeys(preparation.input_columns_))),
+        importance=judged.importance(list(dict.fromkeys(fitted.preparation.input_columns_))),
         learned=_learned(data, fitted),
-        held_out=(
-            preparation.transform_and_remark(data.cells.iloc[judged.rows])[0] if answered is None else answered.inputs
-        ),
+        held_out=judged.prepared(fitted.preparation),
         trajectory=fitted.trajectory,
         train_rows=fitted.train_rows,
         seconds=seconds,
         notes=notes,
     )
-    if not np.isfinite([value for value in run.scores.values() if isinstance(value, float)]).all():
-        raise diverged(used, "(its answers to held-out rows are not finite numbers)")
+    _check_finite(run, used)
     notes += _remarks_on(run)
     notes.tell()
     return run
@@ -264,6 +259,11 @@ def _used(settings: RunSettings, task: Task, network: Any) -> RunSettings:
     used = {**network.get_params(), **asdict(network.settings_)}
     found = {each.name: used[each.metadata["parameter"]] for each in fields(settings) if "parameter" in each.metadata}
     return replace(settings, **{**found, "task": task, "time": settings.time})
+
+
+def _check_finite(run: Run, used: RunSettings) -> None:
+    if not np.isfinite([value for value in run.scores.values() if isinstance(value, float)]).all():
+        raise diverged(used, "(its answers to held-out rows are not finite numbers)")
 
 
 def _remarks_on(run: Run) -> list[str]:
