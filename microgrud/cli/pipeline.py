@@ -66,11 +66,11 @@ def train_on_table(
     data = _data(table, settings, notes, 1.0 if cluster is None else len(table) / cluster.rows)
     training = _Training(data, settings, notes, started, progress, cluster)
     notes.tell()
-    before = time.perf_counter()
-    used, fitted, parts = training.run()
+    before, (used, fitted, parts) = time.perf_counter(), training.run()
     trained()
     seconds = time.perf_counter() - before
-    judged = Judged(data, parts, used, cluster and cluster.answered(Models.of(data, fitted), fitted, settings, notes))
+    answered = None if cluster is None else cluster.answered(Models.of(data, fitted), fitted, settings, notes)
+    judged = Judged(data, parts, used, answered)
     run = Run(
         table_name=table.name,
         sources=tuple(sources),
