@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from .answers import AnswerError, WorkerError, ask, result_of
 from .checking import ClusterError, check_workers
 from .sums import Sums, add_up
 
@@ -30,9 +31,9 @@ class Crew:
 
     Args:
         client: the client of the cluster.
-        kind: the class of the actors. Its methods return pairs: True with a result, or False with an exception; so an
-            exception that a call raises is one of the connection. `load(numbers, loaders)` returns descriptions of
-            shards; `step(common, own, children)` returns sums by node of the tree, and other results by shard.
+        kind: the class of the actors. Its methods are decorated with `answering`. `load(numbers, loaders)` returns
+            descriptions of shards; `step(common, own, children)` returns sums by node of the tree, and other results by
+            shard.
         loaders: a function for each shard, without arguments, that returns its data.
     """
 
@@ -109,8 +110,9 @@ class Crew:
                 if lacks_actors:
                     self._staff()
                 return True, action()
-        except _AnswerError as error:
-            raise error.args[0] from None
+        except AnswerError as error:
+            found, told = error.args
+            raise found from WorkerError(told)
         except ClusterError:
             raise
         except Exception as error:  # its classes are those of several layers
@@ -196,7 +198,7 @@ class Crew:
 
     def _ask(self, calls: Sequence[tuple[Any, str, tuple[Any, ...]]]) -> list[Any]:
         """Return the results of methods of actors, called at once."""
-        answers = [getattr(actor, method)(*arguments) for actor, method, arguments in calls]
+        answers = [ask(actor, method, *arguments) for actor, method, arguments in calls]
         for answer in answers:
             self._until(answer.result)
         return [result_of(answer) for answer in answers]
@@ -216,18 +218,6 @@ def _in_time(wait: Callable[..., Any], *arguments: Any) -> bool:
     except LateError:
         return False
     return True
-
-
-class _AnswerError(Exception):
-    """An exception that a method of an actor has caught, as its argument."""
-
-
-def result_of(answer: Any) -> Any:
-    """Return the result in the answer of an actor; raise the exception in it as the argument of an `_AnswerError`."""
-    succeeded, result = answer.result()
-    if not succeeded:
-        raise _AnswerError(result)
-    return result
 
 
 def merged(found: Sequence[tuple[Sums, dict[int, Any]]], shards: int) -> tuple[Sums, dict[int, Any]]:

@@ -9,6 +9,7 @@ and so that a global Value of such a module is among the leaves.
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
@@ -91,14 +92,18 @@ def unpack(content: bytes, labels: list[str]) -> tuple[Any, list[Value]]:
 
 def _own_modules() -> list[ModuleType]:
     """Return the modules that are neither installed nor part of this package: those that a user is writing."""
-    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     package, found = __name__.partition(".")[0], []
     for name, module in list(sys.modules.items()):
         origin = getattr(module, "__file__", None)
         if origin is None or name == "__main__" or name.partition(".")[0] == package:
             continue
-        folders = Path(origin).resolve().parents
-        is_installed = any(each in installed or each.name in ("site-packages", "dist-packages") for each in folders)
-        if module.__name__ == name and not is_installed:
+        if module.__name__ == name and not _is_installed(origin):
             found.append(module)
     return found
+
+
+@functools.cache  # a process has 1,000 modules, whose paths take 0.1 s to resolve
+def _is_installed(origin: str) -> bool:
+    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    folders = Path(origin).resolve().parents
+    return any(each in installed or each.name in ("site-packages", "dist-packages") for each in folders)

@@ -1,20 +1,15 @@
-"""The actor on a worker of a cluster: it holds shards, and adds up their losses and gradients.
-
-Its methods return pairs: True with the result, or False with the exception. So an exception that a call of it raises is
-one of the connection to its worker.
-"""
+"""The actor on a worker of a cluster: it holds shards, and adds up their losses and gradients."""
 
 from __future__ import annotations
 
 import copy
-import functools
-import traceback
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..distributed.crew import merged, result_of
+from ..distributed.answers import answer_error, answering, ask, result_of
+from ..distributed.crew import merged
 from ..distributed.shipping import pack, unpack
 from ..distributed.sums import Sums, add_up
 from ..engine.vectors import Vector, clear_gradients, read_gradients, write_data
@@ -27,8 +22,6 @@ from .masks import Masks
 from .objective import Objective
 from .recorded import GlobalState, Measured
 from .streams import fingerprint
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class Request(NamedTuple):
@@ -80,27 +73,6 @@ class Job(NamedTuple):
     compile: Any
 
 
-def _answering(method: Method) -> Method:
-    """Return a method that returns its exception instead of raising it; a decorator."""
-
-    @functools.wraps(method)
-    def answer(*arguments: Any) -> tuple[bool, Any]:
-        try:
-            return True, method(*arguments)
-        except Exception as error:
-            error.__cause__ = _WorkerError("".join(traceback.format_exception(error)))
-            return False, error
-
-    return answer  # type: ignore[return-value]
-
-
-class _WorkerError(Exception):
-    """The traceback on the worker, as text."""
-
-    def __str__(self) -> str:
-        return f"on the worker:\n{self.args[0]}"
-
-
 class Holder:
     """The actor of a worker.
 
@@ -120,12 +92,15 @@ class Holder:
         """Return True."""
         return True
 
-    @_answering
+    @answering
     def load(self, numbers: Sequence[int], loaders: Sequence[Any]) -> list[Description]:
         """Load shards, and return their descriptions."""
         found = []
         for number, loader in zip(numbers, loaders):
-            data = loader()
+            try:
+                data = loader()
+            except Exception as error:  # of the user's code
+                raise answer_error(error, f"loading shard {number}:\n") from error
             if not isinstance(data, Samples):
                 if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
                     raise TypeError(
@@ -143,29 +118,29 @@ class Holder:
         self._objective = None
         return found
 
-    @_answering
+    @answering
     def rest(self, number: int) -> tuple[Any, Any]:
         """Return the targets and the weights of a shard."""
         return self.shards[number][1:]
 
-    @_answering
+    @answering
     def head(self, number: int, count: int) -> tuple[Any, ...]:
         """Return the first samples of a shard."""
         return tuple(self.shards[number].take(range(min(count, len(self.shards[number])))))
 
-    @_answering
+    @answering
     def settle(self, count: int, integers: Sequence[int], targets: Any, total: float) -> None:
         """Note the number of all shards, the columns of integers, the type of targets, and the sum of all weights."""
         self.count, self._alike, self._total = count, (list(integers), targets), total
         self._objective = None
 
-    @_answering
+    @answering
     def use(self, content: bytes, labels: list[str]) -> None:
         """Take the model and the loss from now on."""
         job, leaves = unpack(content, labels)
         self._job, self._objective = (Job(*job), leaves), None
 
-    @_answering
+    @answering
     def step(self, request: Request, own: dict[int, Order], children: Sequence[Any]) -> tuple[Sums, dict[int, Any]]:
         """Return sums over the own shards and those of other actors, and per shard the engine and the predictions.
 
@@ -174,7 +149,7 @@ class Holder:
             own: the requests to shards of this actor.
             children: other actors, each with the requests to its shards and its children.
         """
-        waiting = [actor.step(request, *rest) for actor, *rest in children]
+        waiting = [ask(actor, "step", request, *rest) for actor, *rest in children]
         assert self._job is not None
         objective = self._objective = self._objective or self._new_objective()
         write_data(self._job[1], np.array(request.data))  # what arrives is read-only

@@ -201,19 +201,20 @@ class RemoteObjective:
     def _try_here(self) -> None:
         """Call model and loss with a few rows: their own errors are raised here, before anything is sent."""
         tried = Samples(*self.cluster.crew.one(0, "head", 0, _TRIED))
-        self._masks = masks_of(self.model, tried.rows[0])
+        masks = masks_of(self.model, tried.rows[0])
         with GlobalState() as state:
             for some in ([0], range(len(tried))):
                 losses: dict[str, list[Any]] = {seed: [] for seed in ("one", "other")}
                 for seed, found in losses.items():
                     state.save_and_seed(seed)
                     for i in some:
-                        with self._masks.given(self._masks.first):
+                        with masks.given(masks.first):
                             found.append(self.loss(self.model(tried.rows[i]), tried.targets[i]))
                 self._check(*losses.values())
                 if self.untrained is not None:
                     nodes = (node for loss in losses["one"] for node in topological_order(loss))
                     self.untrained.see(node for node in nodes if node.is_leaf)
+        self._masks = masks  # not before the checks: `fit` repeats a step that raises a ValueError
 
     @staticmethod
     def _check(losses: Sequence[Any], others: Sequence[Any]) -> None:
