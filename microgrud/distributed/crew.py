@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from ..common.generators import GlobalState
 from .answers import AnswerError, WorkerError, ask, result_of
 from .checking import ClusterError, check_workers
 from .sums import Sums, add_up
@@ -44,6 +45,7 @@ class Crew:
         self._futures: dict[str, Any] = {}  # which keep the actors alive
         self._places: dict[int, str] = {}  # the address of the worker that holds a shard
         self._setup: dict[str, tuple[Any, ...]] = {}  # the last call of each method that all actors get
+        self._address = getattr(client.scheduler, "address", None)  # a closed client has none
         self._persistently(lambda: None)
 
     def everywhere(self, method: str, *arguments: Any) -> None:
@@ -96,7 +98,9 @@ class Crew:
         lost: Exception | None = None
         for number in range(_MOST_TRIES):
             time.sleep(0.1 * number)
-            succeeded, result = self._attempt(action, lost is not None or len(self._places) < len(self.loaders))
+            with GlobalState() as state:
+                state.save()  # Dask draws from the generators, also to measure what it sends
+                succeeded, result = self._attempt(action, lost is not None or len(self._places) < len(self.loaders))
             if succeeded:
                 found: Result = result
                 return found
@@ -189,11 +193,10 @@ class Crew:
             if time.monotonic() > end:
                 break
             time.sleep(0.2)
-        where = getattr(self.client.scheduler, "address", "its address")
         what = "has no workers" if self.client.status == "running" else "is gone"
         raise ClusterError(
-            f"fit: client: the scheduler at {where} {what}; the model keeps the parameters of the last step. With "
-            "checkpoint=, the same call with resume=True and a client of a running cluster continues"
+            f"fit: client: the scheduler at {self._address} {what}; the model keeps the parameters of the last step. "
+            "With checkpoint=, the same call with resume=True and a client of a running cluster continues"
         )
 
     def _ask(self, calls: Sequence[tuple[Any, str, tuple[Any, ...]]]) -> list[Any]:

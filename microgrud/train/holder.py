@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..common.generators import GlobalState
 from ..distributed.answers import answer_error, answering, ask, result_of
 from ..distributed.crew import merged
 from ..distributed.shipping import pack, unpack
@@ -20,7 +21,7 @@ from .evaluation import Loss, predict
 from .history import History
 from .masks import Masks
 from .objective import Objective
-from .recorded import GlobalState, Measured
+from .recorded import Measured
 from .streams import fingerprint
 
 

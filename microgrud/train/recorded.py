@@ -10,7 +10,6 @@ import copy
 import functools
 import math
 import random
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ import numpy as np
 from ..autodiff.containers import opened
 from ..autodiff.gradients import numbers_of_gradient
 from ..autodiff.trees import flatten
+from ..common.generators import GlobalState
 from ..engine import Value, topological_order, tracing
 from ..engine.identity import all_identical
 from ..engine.vectors import Vector, add_to_gradients, write_gradients
@@ -79,40 +79,6 @@ class Measured(NamedTuple):
     def leaves(self) -> list[Value]:
         """Return the leaves with a derivative other than 0: the others may only have decided a branch."""
         return [leaf for leaves, numbers in self.gradient for leaf, number in zip(leaves, numbers.tolist()) if number]
-
-
-class GlobalState:
-    """A context manager that restores the global generators to their states at the first `save()` inside it.
-
-    >>> with GlobalState() as state:
-    ...     state.save()
-    ...     first = random.random()
-    >>> random.random() == first
-    True
-    """
-
-    def __init__(self) -> None:
-        self._saved: tuple[Any, Any] | None = None
-
-    def save(self) -> None:
-        """Save the states, unless they have been saved since the context was entered."""
-        if self._saved is None:
-            self._saved = random.getstate(), np.random.get_state()
-
-    def save_and_seed(self, seed: str) -> None:
-        """Save the states in the same way, and seed the generators."""
-        self.save()
-        random.seed(seed)
-        np.random.seed(zlib.crc32(seed.encode()))
-
-    def __enter__(self) -> GlobalState:
-        self._saved = None
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._saved is not None:
-            random.setstate(self._saved[0])
-            np.random.set_state(self._saved[1])
 
 
 @dataclass(eq=False)

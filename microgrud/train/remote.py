@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..common.generators import GlobalState
 from ..distributed.checking import ClusterError, check_client
 from ..distributed.crew import Crew
 from ..distributed.shards import parts_of_collections
@@ -25,7 +26,6 @@ from .history import History
 from .holder import Description, Holder, Order, Request, masks_of, packed_masks
 from .masks import Masks
 from .objective import Objective
-from .recorded import GlobalState
 from .untrained import Untrained
 from .usage import UnlistedError
 
