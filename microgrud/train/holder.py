@@ -32,12 +32,14 @@ class Request(NamedTuple):
         data: the numbers of all leaves.
         first, last: whether the batch is the first of an epoch, and the last.
         validates: whether to evaluate without a gradient, in evaluation mode.
+        eager_because: the reason to evaluate by the model, which a shard has met; else None.
     """
 
     data: Vector
     first: bool
     last: bool
     validates: bool
+    eager_because: str | None
 
 
 class Order(NamedTuple):
@@ -184,7 +186,10 @@ class Holder:
             job.model, job.loss, samples, job.batch_size, lambda: clear_gradients(job.parameters), job.with_predictions,
             job.compile, History(), job.parameters, self.threads,
         )  # fmt: skip
-        made.total = self._total
+        made.total, made.batch_size = (
+            self._total,
+            job.batch_size,
+        )  # the engine does not depend on the number of own rows
         return made
 
 
@@ -208,6 +213,8 @@ class ShardObjective(Objective):
         """
         places = indices.tolist()
         weight = self.samples.total(places) / self.total
+        if request.eager_because is not None:
+            self.history.engine, self.history.eager_because = "eager", request.eager_because
         calls_model = self.history.engine != "tape" or self.compile is True
         before = self._state() if calls_model else None
         self.given_masks = unpacked_masks(masks)

@@ -251,13 +251,16 @@ class RemoteObjective:
         assert self._package is not None
         rows = samples.rows.array[list(indices)]
         orders, places = self.cluster.orders(rows, masks)
-        request = Request(read_data(self._package.leaves), first, last, validates)
+        reason = self.history.eager_because if self.compile == "auto" else None
+        request = Request(read_data(self._package.leaves), first, last, validates, reason)
         total, others = self.cluster.crew.add_up(request, orders)
-        weight = float(total[-1]) or 1.0
         engines = [(engine, reason) for _, (engine, reason, _) in sorted(others.items())]
-        self.history.engine, self.history.eager_because = next(
-            (pair for pair in engines if pair[0] == "eager"), engines[0]
-        )
+        chosen = next((pair for pair in engines if pair[0] == "eager"), engines[0])
+        if chosen[0] == "eager" and any(engine != "eager" for engine, _ in engines):
+            # Which shards share a recording, and give it up with another, must not show in the result.
+            total, others = self.cluster.crew.add_up(request._replace(eager_because=chosen[1]), orders)
+        self.history.engine, self.history.eager_because = chosen
+        weight = float(total[-1]) or 1.0
         predictions: list[Any] = []
         if self.with_predictions:
             predictions = [None] * len(rows)
