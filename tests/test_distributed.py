@@ -51,7 +51,7 @@ def network() -> Module:
 
 
 def test_a_cluster_gives_the_losses_and_parameters_of_this_process(client: Any) -> None:
-    here, there = both(network, client)
+    _, there = both(network, client)
     assert (there.engine, len(there.loss)) == ("tape", 12)
 
 
@@ -215,7 +215,7 @@ def with_targets(client: Any) -> Any:
 
 REFUSED = [
     (batches, TypeError, "expected data that workers can hold, got batches"),
-    (counting, ValueError, "change nothing in a call"),
+    (counting, ClusterError, "change nothing in a call"),
     (drawing, ValueError, "draw no random numbers"),
     (other_columns, ValueError, "shard 1: expected columns 4 as in shard 0, got 3"),
     (not_a_pair, TypeError, "shard 0: expected a pair"),

@@ -140,7 +140,7 @@ class Crew:
             )
             self._until(wait, future)
             # The result of the future would be bound to the latest client of this process.
-            actor = Actor(self.kind, address, future.key)
+            actor = Actor(self.kind, address, future.key)  # type: ignore[no-untyped-call]
             self._futures[address] = future
             self._ask([(actor, method, arguments) for method, arguments in self._setup.items()])
             self._actors[address] = actor
@@ -190,7 +190,7 @@ class Crew:
                 threads = {str(address): int(count) for address, count in self.client.nthreads().items()}
                 if threads:
                     return threads
-            if time.monotonic() > end:
+            if time.monotonic() > end or self.client.status == "closed":  # it has tried to connect again
                 break
             time.sleep(0.2)
         what = "has no workers" if self.client.status == "running" else "is gone"

@@ -10,12 +10,12 @@ import numpy as np
 
 from ..common.generators import GlobalState
 from ..distributed.answers import answer_error, answering, ask, result_of
+from ..distributed.checking import ClusterError
 from ..distributed.crew import merged
 from ..distributed.shipping import pack, unpack
 from ..distributed.sums import Sums, add_up
 from ..engine.vectors import Vector, clear_gradients, read_gradients, write_data
 from ..nn.mode import mode
-from ..tape.recorder import CompileError
 from .batches import Rows, Samples, check_samples
 from .evaluation import Loss, predict
 from .history import History
@@ -209,7 +209,7 @@ class ShardObjective(Objective):
         Gradient and loss are the means of the samples, times their share of the weights of all samples of the run.
 
         Raises:
-            CompileError: if a call changes anything, which the next worker would not see.
+            ClusterError: if a call changes anything, which the next worker would not see.
         """
         places = indices.tolist()
         weight = self.samples.total(places) / self.total
@@ -225,7 +225,7 @@ class ShardObjective(Objective):
             loss, predictions = self.with_gradient(places, request.first, request.last)
             slopes = read_gradients(self.parameters)
         if calls_model and self._state() != before:
-            raise CompileError(
+            raise ClusterError(
                 "fit: client: expected a model and a loss that change nothing in a call, got ones that change their "
                 "attributes, which the other workers would not see"
             )
