@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import numpy as np
+
 from ..engine.vectors import Vector
 
 #: Sums by the level and the number of their nodes; None for a shard that takes no part.
@@ -41,4 +43,5 @@ def add_up(sums: Sums, shards: int) -> Sums:
 def _plus(left: Vector | None, right: Vector | None) -> Vector | None:
     if left is None or right is None:
         return right if left is None else left
-    return left + right
+    with np.errstate(invalid="ignore", over="ignore"):  # training diverges, which `fit` says
+        return left + right
