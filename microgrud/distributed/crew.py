@@ -79,6 +79,8 @@ class Crew:
 
     def close(self) -> None:
         """Release the actors, and with them the shards."""
+        if self.client.status == "running":
+            self.client.cancel(list(self._futures.values()), force=True)
         self._actors.clear()
         self._futures.clear()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any, Literal, TypeAlias
 
 from ..common.checks import POSITIVE, flag, one_of, optional, real, whole
@@ -156,44 +157,46 @@ def fit(
     seed = whole(0)("fit: seed", seed)
     arguments.check_checkpoint(checkpoint, resume)
     epochs = whole(0)("fit: epochs", epochs)
-    cluster = None if client is None else Cluster(client, X, y, sample_weight)
-    stream = Stream(X, epochs, checkpoint is not None, sample_weight) if y is None and cluster is None else None
-    if cluster is not None:
-        given = cluster.samples
-    else:
-        given = check_samples("fit", X, y, sample_weight) if stream is None else stream.first
-    samples, held_out = arguments.with_validation(given, validation, seed if shuffle else None, stream)
-    chosen = arguments.chosen_optimizer(optimizer, model, lr)
-    if chosen.needs_closure and clip_norm is not None:
-        raise ValueError(f"fit: clip_norm: expected None with {type(chosen).__name__}, which needs the whole gradient")
-    training = Training(
-        model=model,
-        parameters=arguments.all_parameters(model, chosen),
-        samples=samples,
-        held_out=held_out,
-        loss=arguments.check_function("fit: loss", loss),
-        metric=optional(arguments.check_function)("fit: metric", metric),
-        optimizer=chosen,
-        schedule=arguments.chosen_schedule(schedule, chosen),
-        stopping=arguments.chosen_stopping(early_stopping),
-        epochs=epochs,
-        batch_size=(stream is None and optional(whole(1))("fit: batch_size", batch_size)) or len(samples),
-        shuffle=flag("fit: shuffle", shuffle),
-        clip_norm=optional(real(POSITIVE))("fit: clip_norm", clip_norm),
-        callbacks=arguments.check_functions("callbacks", callbacks),
-        seed=seed,
-        checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
-        compile=one_of(True, False, "auto")("fit: compile", compile),
-        stream=stream,
-        cluster=cluster,
-    )
-    if checkpoint is not None:
-        training.checkpoint = Checkpoint(checkpoint, training)
-        if resume and os.path.exists(checkpoint):
-            training.checkpoint.resume()
-    steps = None if training.batches is None else training.epochs * training.batches
-    with progress_bar(steps, len(training.history), progress) as show:
-        return training.run(show)
+    with nullcontext() if client is None else Cluster(client, X, y, sample_weight) as cluster:
+        stream = Stream(X, epochs, checkpoint is not None, sample_weight) if y is None and cluster is None else None
+        if cluster is not None:
+            given = cluster.samples
+        else:
+            given = check_samples("fit", X, y, sample_weight) if stream is None else stream.first
+        samples, held_out = arguments.with_validation(given, validation, seed if shuffle else None, stream)
+        chosen = arguments.chosen_optimizer(optimizer, model, lr)
+        if chosen.needs_closure and clip_norm is not None:
+            raise ValueError(
+                f"fit: clip_norm: expected None with {type(chosen).__name__}, which needs the whole gradient"
+            )
+        training = Training(
+            model=model,
+            parameters=arguments.all_parameters(model, chosen),
+            samples=samples,
+            held_out=held_out,
+            loss=arguments.check_function("fit: loss", loss),
+            metric=optional(arguments.check_function)("fit: metric", metric),
+            optimizer=chosen,
+            schedule=arguments.chosen_schedule(schedule, chosen),
+            stopping=arguments.chosen_stopping(early_stopping),
+            epochs=epochs,
+            batch_size=(stream is None and optional(whole(1))("fit: batch_size", batch_size)) or len(samples),
+            shuffle=flag("fit: shuffle", shuffle),
+            clip_norm=optional(real(POSITIVE))("fit: clip_norm", clip_norm),
+            callbacks=arguments.check_functions("callbacks", callbacks),
+            seed=seed,
+            checkpoint_every=whole(1)("fit: checkpoint_every", checkpoint_every),
+            compile=one_of(True, False, "auto")("fit: compile", compile),
+            stream=stream,
+            cluster=cluster,
+        )
+        if checkpoint is not None:
+            training.checkpoint = Checkpoint(checkpoint, training)
+            if resume and os.path.exists(checkpoint):
+                training.checkpoint.resume()
+        steps = None if training.batches is None else training.epochs * training.batches
+        with progress_bar(steps, len(training.history), progress) as show:
+            return training.run(show)
 
 
 class Training(RunState):

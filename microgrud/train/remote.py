@@ -83,6 +83,12 @@ class Cluster:
             self.crew.close()
             raise
 
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.crew.close()
+
     def _settled(self, found: Sequence[Description]) -> Samples:
         """Compare the shards, tell the workers what they have in common, and return their rows as samples."""
         for k, each in enumerate(found):
