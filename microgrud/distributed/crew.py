@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from ..common.generators import GlobalState
 from .answers import AnswerError, WorkerError, ask, result_of
 from .checking import ClusterError, check_workers
+from .shipping import pack_loader
 from .sums import Sums, add_up
 
 Result = TypeVar("Result")
@@ -39,7 +40,10 @@ class Crew:
     """
 
     def __init__(self, client: Any, kind: type, loaders: Sequence[Any]) -> None:
-        self.client, self.kind, self.loaders = client, kind, list(loaders)
+        self.client, self.kind = client, kind
+        self.loaders = [
+            each if hasattr(each, "__dask_graph__") else pack_loader(k, each) for k, each in enumerate(loaders)
+        ]
         self.descriptions: list[Any] = [None] * len(self.loaders)
         self._actors: dict[str, Any] = {}  # by the address of the worker
         self._futures: dict[str, Any] = {}  # which keep the actors alive
@@ -180,7 +184,7 @@ class Crew:
     def _computed(self, shard: int, address: str) -> Any:
         """Return the future of a part of a Dask collection, which a worker computes; None for another shard."""
         part = self.loaders[shard]
-        if not hasattr(part, "__dask_graph__"):
+        if isinstance(part, bytes):
             return None
         return self.client.compute(part, workers=[address], allow_other_workers=False)
 

@@ -35,8 +35,12 @@ class Package(NamedTuple):
     leaves: list[Value]
 
 
-def pack(objects: Any) -> Package:
+def pack(objects: Any, what: str = "a model and a loss") -> Package:
     """Return objects as bytes that another process can open.
+
+    Args:
+        objects: the objects.
+        what: their name, for the message.
 
     Raises:
         TypeError: if they hold an object that cannot be pickled, or a leaf of a subclass of Value.
@@ -70,8 +74,20 @@ def pack(objects: Any) -> Package:
         try:
             Pickler(content).dump(objects)
         except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-            raise TypeError(f"fit: client: expected a model and a loss that can be pickled, got: {error}") from error
+            raise TypeError(f"fit: client: expected {what} that can be pickled, got: {error}") from error
     return Package(content.getvalue(), leaves)
+
+
+def pack_loader(number: int, loader: Any) -> bytes:
+    """Return the loader of a shard as bytes. A worker cannot answer if Dask itself cannot read what it gets.
+
+    Raises:
+        TypeError: if it cannot be pickled, or holds a leaf Value, whose number would not travel.
+    """
+    made = pack(loader, f"a loader of shard {number}")
+    if made.leaves:
+        raise TypeError(f"fit: client: expected a loader of shard {number} without Values, got {made.leaves[0]!r}")
+    return made.content
 
 
 def unpack(content: bytes, labels: list[str]) -> tuple[Any, list[Value]]:

@@ -101,7 +101,7 @@ class Holder:
         found = []
         for number, loader in zip(numbers, loaders):
             try:
-                data = loader()
+                data = unpack(loader, [])[0]() if isinstance(loader, bytes) else loader()
             except Exception as error:  # of the user's code
                 raise answer_error(error, f"loading shard {number}:\n") from error
             if not isinstance(data, Samples):
@@ -186,10 +186,8 @@ class Holder:
             job.model, job.loss, samples, job.batch_size, lambda: clear_gradients(job.parameters), job.with_predictions,
             job.compile, History(), job.parameters, self.threads,
         )  # fmt: skip
-        made.total, made.batch_size = (
-            self._total,
-            job.batch_size,
-        )  # the engine does not depend on the number of own rows
+        made.total = self._total
+        made.batch_size = job.batch_size  # not the number of own rows: the engine depends on it
         return made
 
 
