@@ -18,8 +18,8 @@ import microgrud
 
 #: Tests of what is built on an engine and of tools, which do not tell one engine from the other.
 ANY_ENGINE = """
-    accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli* code_lines
-    contributing draw* elementary evaluation exercises explain export* files history imports initializers
+    accusations benchmark_tables benchmarks charts check_gradients checker_is_checked checkpoint_files cli* cluster_page
+    code_lines contributing draw* elementary evaluation exercises explain export* files history imports initializers
     interactive_edges interactive_javascript interactive_pictures interactive_states interactive_widgets lite modelfile
     notebooks package pictures player playground plot_* predicting preparation* pyodide reading* release report
     schedules site sklearn* stored strategies table* writing
