@@ -133,11 +133,10 @@ class Crew:
         from distributed import Actor, wait
 
         threads = self._living()
-        self._actors = {address: actor for address, actor in self._actors.items() if address in threads}
-        silent = [address for address, actor in self._actors.items() if not _responds(actor)]
-        for address in silent:
-            del self._actors[address]
-        new = [address for address in threads if address not in self._actors and address not in silent]
+        living = [address for address, future in self._futures.items() if future.status == "finished"]
+        self._futures = {address: self._futures[address] for address in living if address in threads}
+        self._actors = {address: self._actors[address] for address in self._futures if address in self._actors}
+        new = [address for address in threads if address not in self._actors]
         if new:
             check_workers(self.client, new)
         for address in new:
@@ -233,13 +232,6 @@ def merged(found: Sequence[tuple[Sums, dict[int, Any]]], shards: int) -> tuple[S
     """Return the answers of several actors as one."""
     sums = {node: total for some, _ in found for node, total in some.items()}
     return add_up(sums, shards), {shard: other for _, others in found for shard, other in others.items()}
-
-
-def _responds(actor: Any) -> bool:
-    try:
-        return bool(actor.ping().result(timeout=5))
-    except Exception:  # of the connection
-        return False
 
 
 def _loader(loader: Any, future: Any) -> Any:

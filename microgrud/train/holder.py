@@ -91,10 +91,6 @@ class Holder:
         self._objective: ShardObjective | None = None
         self._job: tuple[Job, list[Any]] | None = None
 
-    def ping(self) -> bool:
-        """Return True."""
-        return True
-
     @answering
     def load(self, numbers: Sequence[int], loaders: Sequence[Any]) -> list[Description]:
         """Load shards, and return their descriptions."""
