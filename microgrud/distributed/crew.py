@@ -1,6 +1,6 @@
 """The workers of a run: each holds some shards in an actor, adds up over them, and is replaced when it is lost.
 
-An actor is called directly, without the scheduler: a call takes 3 ms, a task 17 (measured on loopback). Actors call
+A call of an actor is no task that the scheduler plans: it takes 3 ms, a task 17 (measured on loopback). Actors call
 each other in a tree: the request goes down, and sums come up, so that no process talks to more than `_FAN` others in a
 step.
 """

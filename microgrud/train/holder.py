@@ -177,6 +177,10 @@ class Holder:
             targets,
             np.concatenate(weights) if weights else None,
         )
+        for number, part in zip(sorted(self.shards), parts):  # as views: the rows are kept once
+            start = self._offsets[number]
+            rows = Rows(samples.rows.array[start : start + len(part)], part.rows.integers)
+            self.shards[number] = Samples(rows, part.targets, part.weights)
         job, _ = self._job
         made = ShardObjective(
             job.model, job.loss, samples, job.batch_size, lambda: clear_gradients(job.parameters), job.with_predictions,
