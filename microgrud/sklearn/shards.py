@@ -31,7 +31,7 @@ def uniform(rows: Any, *key: int) -> Vector:
     2014), of which row k has the k-th.
 
     >>> uniform([3, 5], 0).round(3).tolist(), uniform([5], 0).round(3).tolist()
-    ([0.0, 0.0], [0.0])
+    ([0.908, 0.544], [0.544])
     """
     start = np.random.SeedSequence(key).generate_state(1, np.uint64)
     x = start + (np.asarray(rows, np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
