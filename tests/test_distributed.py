@@ -157,6 +157,18 @@ def test_dask_collections_stay_on_the_cluster(client: Any) -> None:
     assert found.loss == pytest.approx(expected.loss, rel=1e-12)
 
 
+def test_parquet_files_are_read_by_the_workers(client: Any, tmp_path: Any) -> None:
+    pd, dd = pytest.importorskip("pandas"), pytest.importorskip("dask.dataframe")
+    table = pd.DataFrame({"a": X[:, 0], "b": np.arange(len(X)) % 5, "y": Y})
+    for k in range(3):
+        table[k * 1000 : k * 1000 + 1000].to_parquet(tmp_path / f"{k}.parquet")
+    files = dd.read_parquet(str(tmp_path / "*.parquet"))
+    models = MLP(2, [4, 1], rng=0), MLP(2, [4, 1], rng=0)
+    expected = fit(models[0], table[["a", "b"]], table["y"], **SETTINGS)
+    found = fit(models[1], files[["a", "b"]], files["y"], **SETTINGS, client=client)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+
+
 def test_one_worker_and_two_give_the_same_bits(client: Any) -> None:
     with distributed.Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0") as other:
         models = network(), network()

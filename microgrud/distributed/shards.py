@@ -57,7 +57,7 @@ def parts_of_collections(X: Any, y: Any, weights: Any) -> list[Any]:
         if not hasattr(collection, "to_delayed"):
             got = f"an object of type {type(collection).__name__}"
             raise TypeError(f"fit: {name}: expected a Dask collection, as the other arguments are, got {got}")
-        found = collection.to_delayed()
+        found = collection.to_delayed(optimize_graph=False)  # which would join partitions, those of X unlike those of y
         parts = list(found.ravel()) if hasattr(found, "ravel") else list(found)
         if getattr(found, "ndim", 1) == 2 and found.shape[1] != 1:
             raise ValueError(
