@@ -242,6 +242,11 @@ def test_bad_input_is_an_error_that_says_what_is_expected(client: Any, call: Any
         call(client)
 
 
+def test_shards_need_a_client() -> None:
+    with pytest.raises(TypeError, match="write client="):
+        fit(network(), Shards([lambda: (X, Y)]), **SETTINGS)
+
+
 def test_an_address_is_not_a_client() -> None:
     with pytest.raises(TypeError, match="write client=Client"):
         fit(network(), X, Y, **SETTINGS, client="tcp://127.0.0.1:8786")
@@ -250,5 +255,5 @@ def test_an_address_is_not_a_client() -> None:
 def test_a_closed_client_is_an_error() -> None:
     client = distributed.Client(processes=False, n_workers=1, dashboard_address=":0")
     client.close()
-    with pytest.raises(ClusterError, match="is gone"):
+    with pytest.raises(ClusterError, match="expected an open client"):
         fit(network(), X, Y, **SETTINGS, client=client)

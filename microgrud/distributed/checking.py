@@ -29,6 +29,8 @@ def check_client(client: Any) -> None:
             f"fit: client: expected a dask.distributed.Client, got an object of type {type(client).__name__}: write "
             "client=Client(...)"
         )
+    if client.status == "closed":
+        raise ClusterError("fit: client: expected an open client, got one that is closed; call fit inside its `with`")
     if client.asynchronous:
         raise TypeError("fit: client: expected a client with asynchronous=False, got an asynchronous one")
 

@@ -19,8 +19,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from ..common.forking import Lock
 from ..common.missing import what_to_install
 from ..engine import Value
+
+#: Held while modules are registered with cloudpickle, whose register all threads share.
+_registering = Lock()
 
 
 class Package(NamedTuple):
@@ -67,8 +71,11 @@ def pack(objects: Any, what: str = "a model and a loss") -> Package:
             return numbers[id(x)]
 
     content = io.BytesIO()
-    with ExitStack() as stack:
+    with _registering, ExitStack() as stack:
+        registered = cloudpickle.list_registry_pickle_by_value()  # by the user, who may want it later
         for module in _own_modules():
+            if module.__name__ in registered:
+                continue
             cloudpickle.register_pickle_by_value(module)
             stack.callback(cloudpickle.unregister_pickle_by_value, module)
         try:
@@ -113,7 +120,7 @@ def _own_modules() -> list[ModuleType]:
         origin = getattr(module, "__file__", None)
         if origin is None or name == "__main__" or name.partition(".")[0] == package:
             continue
-        if module.__name__ == name and not _is_installed(origin):
+        if getattr(module, "__name__", None) == name and not _is_installed(origin):
             found.append(module)
     return found
 

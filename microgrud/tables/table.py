@@ -142,5 +142,7 @@ def why_unreadable(path: str | Path, error: OSError, wanted: str) -> str:
     if os.path.isdir(path):  # on Windows the error is one of permission
         return f"{path}: is a directory; give the {wanted} in it"
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        if wanted == "table" and any(sign in str(path) for sign in "*?["):
+            return f"{path}: there is no such file; write the pattern without quotes, for the shell to list the files"
         return f"{path}: there is no such file; give the path of a {wanted}"
     return f"{path}: cannot be read ({error.strerror}); check the path and its permissions"

@@ -46,6 +46,8 @@ class Stream:
             raise ValueError("fit: sample_weight: expected None with batches, got weights; give (X, y, sample_weight)")
         if hasattr(source, "dtype") or is_table(source) or isinstance(source, (str, bytes, dict)):
             raise TypeError("fit: y: expected targets, got None; without y, X has to be batches (X, y)")
+        if hasattr(source, "loaders"):
+            raise TypeError("fit: client: expected a dask.distributed.Client with shards, got None; write client=...")
         if not callable(source) and not isinstance(source, Iterable):
             got = f"an object of type {type(source).__name__}"
             raise TypeError(
