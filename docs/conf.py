@@ -34,7 +34,8 @@ exclude_patterns = ["_*.md"]
 nitpicky = True
 # Nothing is fetched while the site is built, so names of other packages lead nowhere.
 nitpick_ignore_regex = [(r"py:.*", r"(abc|collections|concurrent|enum|graphviz|hypothesis|mpmath|numpy|np|npt)\..*")]
-nitpick_ignore_regex += [(r"py:.*", r"(matplotlib|pandas|pd|scipy|sklearn|types|typing|os|pathlib|random)\..*")]
+nitpick_ignore_regex += [(r"py:.*", r"(dask|distributed|matplotlib|onnx|os|pandas|pathlib|pd|random|safetensors)\..*")]
+nitpick_ignore_regex += [(r"py:.*", r"(scipy|sklearn|torch|types|typing)\..*")]
 
 nitpick_ignore = [("py:exc", "NotFittedError"), ("py:class", "list[Output]")]  # of scikit-learn; a recursive type
 
