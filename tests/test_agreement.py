@@ -14,6 +14,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import mpmath
 import pytest
 from agreement_compiled import by_value_and_grad
 from agreement_fit import FITTED, SETTINGS, fit_outcome
@@ -28,11 +29,15 @@ import microgrud
 slow_matrix = pytest.mark.slow("10,000 cells on each engine; of each program, a tenth are not slow")
 slow_seeds = pytest.mark.slow("seconds a seed; two seeds are not slow")
 SEEDS = [0, 1, *(pytest.param(seed, marks=slow_seeds) for seed in range(2, 10))]
+#: Programs that divide and round, or format, the numbers that they get.
+NEED_MPMATH_1_4 = {"operation: floor_divide", "text"}
 
 
 @pytest.mark.parametrize("share", ["a tenth", pytest.param("the rest", marks=slow_matrix)])
 @pytest.mark.parametrize("program", ROWS, ids=lambda program: program.name)
 def test_every_way_gives_the_numbers_of_the_program(program: Program, share: str) -> None:
+    if program.name in NEED_MPMATH_1_4 and not hasattr(mpmath.mpf, "__floordiv__"):
+        pytest.skip("the truth by mpmath needs its version 1.4; onnxruntime for Python 3.10 brings an older one")
     ways = ways_of(program)
     count = len(ways) // 10 + 1
     ways = ways[:count] if share == "a tenth" else ways[count:]
