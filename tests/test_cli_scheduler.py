@@ -247,7 +247,9 @@ class OddClient(InlineClient):
     def wait_for_workers(self, count: int, timeout: float) -> None:
         """Raise if there are no workers."""
         if self.address == "tcp://empty:8786":
-            raise TimeoutError(f"Only 0/{count} workers arrived after {timeout}")
+            from distributed import TimeoutError as LateError  # in Python 3.10, not the builtin one
+
+            raise LateError(f"Only 0/{count} workers arrived after {timeout}")
 
     def nthreads(self) -> dict[str, int]:
         """Return the number of threads of each worker."""

@@ -78,7 +78,7 @@ def _client(address: str) -> Any:
         raise SettingsError(f"--scheduler: {address} cannot be reached ({one_line(str(error))}); {advice}") from None
     try:
         client.wait_for_workers(1, timeout=_PATIENCE)
-    except TimeoutError:
+    except distributed.TimeoutError:  # in Python 3.10, not the builtin one
         client.close()
         advice = f"start some where the files are: dask worker {address}"
         raise SettingsError(f"--scheduler: {address} has no workers; {advice}") from None
