@@ -36,7 +36,7 @@ QUICK = ["--hidden", "16,8", "--estimators", "3", "--no-pictures"]
 
 
 class Outcome(NamedTuple):
-    """What an exported model answered.
+    """The answers of an exported model.
 
     Args:
         difference: the largest difference of probabilities, or of numbers in units of the largest number.

@@ -25,7 +25,7 @@ from .onnx_operations import Operand, Operations
 
 
 class Flow(NamedTuple):
-    """What flows between two modules.
+    """A tensor between two modules.
 
     Attributes:
         tensor: its name, of shape (rows, width).
@@ -54,7 +54,7 @@ class Recording(NamedTuple):
 
     @property
     def is_elementwise(self) -> bool:
-        """Whether each operation has a fixed number of operands, so that it serves tensors of any shape."""
+        """True if each operation has a fixed number of operands, so that it serves tensors of any shape."""
         nodes = topological_order(self.result) if isinstance(self.result, Value) else []
         return all(getattr(node._operation, "arity", 0) is not None for node in nodes if node._operands)
 
